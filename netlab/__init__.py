@@ -1,0 +1,1 @@
+"""netlab: a sealed lab for learning and testing the transport layer."""

@@ -1,0 +1,1 @@
+"""Make nodes: each backend hands out network namespaces and runs commands in them."""

@@ -1,0 +1,1 @@
+"""The command line: translates arguments, prints and exits; nothing else in netlab does."""

@@ -1,0 +1,1 @@
+"""Change the machine; nothing outside this package does."""

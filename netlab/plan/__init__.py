@@ -1,0 +1,1 @@
+"""Decide: from a topology to a plan, without touching the machine."""

@@ -1,0 +1,91 @@
+"""What will exist: every name, number, file and rule, decided before the machine is touched.
+
+Its counterpart is `netlab.topology.model`, what was asked for. Same topology and seed, same plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
+
+from netlab.topology.model import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A node's interface and its other end, a port of a switch, which stands in the fabric.
+
+    `mac` is the node's, `port_mac` the switch port's. `port` is at most 15 bytes (IFNAMSIZ).
+    """
+
+    node: str
+    interface: str
+    mac: str
+    address: IPv4Interface
+    switch: str
+    port: str
+    port_mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A learning bridge in the fabric; `bridge` is its interface name there."""
+
+    name: str
+    bridge: str
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A firewall rule of one node.
+
+    `nft` is the rule in nft's own words (what `plan --commands` shows). What the kernel is told is
+    `chain` (a base chain's hook, "output"), then `matches`, then a counter, then `verdict`.
+    """
+
+    name: str
+    why: str
+    chain: str
+    nft: str
+    matches: tuple[tuple[str, str], ...]
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNode:
+    """All that makes one node: its ports, rules and services, and the files that only it sees (path → text)."""
+
+    name: str
+    ports: tuple[Port, ...]
+    files: tuple[tuple[str, str], ...]
+    sysctls: tuple[tuple[str, str], ...]
+    rules: tuple[Rule, ...] = ()
+    services: tuple[Service, ...] = ()
+
+    @property
+    def address(self) -> IPv4Address:
+        """The node's first address."""
+        return self.ports[0].address.ip
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole lab; nodes and switches in the order of the file."""
+
+    name: str
+    seed: int
+    switches: tuple[Switch, ...]
+    nodes: tuple[PlannedNode, ...]
+
+    def node(self, name: str) -> PlannedNode:
+        """Return the node of that name; KeyError where there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """Every port of every node, in order."""
+        return tuple(port for node in self.nodes for port in node.ports)

@@ -1,0 +1,1 @@
+"""Record and tell: captures, traces and their comparison."""

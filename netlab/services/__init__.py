@@ -1,0 +1,1 @@
+"""Answer protocols: what the nodes of a lab serve."""

@@ -1,0 +1,1 @@
+"""Understand the YAML that a user wrote."""
