@@ -10,6 +10,10 @@ from ipaddress import IPv4Address, IPv4Interface
 
 from netlab.topology.model import Service
 
+# Every node's routes carry it: RFC 6298, section 2.4, asks for a second, Linux takes 200 ms. With a
+# second, a slow script does not provoke retransmissions, and a trace is the same on any machine.
+RTO_MIN_MS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Port:
