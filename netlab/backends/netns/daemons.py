@@ -1,0 +1,128 @@
+"""The processes that a lab keeps running: each node's services, and the recorder."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from netlab.backends.netns.nodes import NodeSpace, enter
+from netlab.errors import LabError, NetlabError, ServiceError
+from netlab.kernel import process
+from netlab.services.engines import ENGINES
+from netlab.topology.model import Service
+
+READY_SECONDS = 10.0
+_LAST_LINES = 12
+
+
+@dataclass(slots=True)
+class Daemon:
+    """A process that says on a pipe when it is ready: `who` for messages, `log` the file of its output."""
+
+    who: str
+    pid: int
+    ready: int
+    log: Path | None
+
+    def last_lines(self) -> tuple[str, ...]:
+        """Return the end of the log."""
+        if self.log is None or not self.log.exists():
+            return ()
+        return tuple(self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+
+
+def launch(who: str, body: Callable[[Callable[[], None]], int], log: Path | None = None) -> Daemon:
+    """Fork a daemon; `body` gets the function with which it says that it is ready."""
+    ready, said = os.pipe()
+
+    def child() -> int:
+        os.close(ready)
+        os.setsid()
+        output = os.open(log or "/dev/null", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        return body(lambda: _say_ready(said))
+
+    pid = process.fork(child)
+    os.close(said)
+    return Daemon(who, pid, ready, log)
+
+
+def _say_ready(said: int) -> None:
+    os.write(said, b"r")
+    os.close(said)
+
+
+def launch_service(node: NodeSpace, service: Service, log: Path) -> Daemon:
+    """Start a node's service; it is ready when its sockets are bound."""
+
+    def body(ready: Callable[[], None]) -> int:
+        enter(node.descriptors())
+        started = time.monotonic()
+
+        def write(line: str) -> None:
+            os.write(1, f"{time.monotonic() - started:10.6f} {line}\n".encode())
+
+        try:
+            server = ENGINES[service.kind, service.engine](service, str(node.plan.address), write)
+            server.bind()
+        except NetlabError as error:
+            write(str(error))
+            return 1
+        write(f"{service.kind} ({service.engine}) serves at {node.plan.address}")
+        ready()
+        server.serve()
+        return 0
+
+    node.prepare()
+    return launch(f"service {service.kind} of node {node.plan.name}", body, log)
+
+
+def wait_ready(daemons: Mapping[int, Daemon]) -> None:
+    """Wait until each has said that it is ready; `daemons` is keyed by the pipe to read.
+
+    Raises ServiceError with the last log lines when one ends first, or is not ready in READY_SECONDS.
+    """
+    waiting = dict(daemons)
+    poll = select.poll()
+    for descriptor in waiting:
+        poll.register(descriptor, select.POLLIN)
+    deadline = time.monotonic() + READY_SECONDS
+    while waiting:
+        events = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+        if not events:
+            late = next(iter(waiting.values()))
+            raise ServiceError(
+                f"{late.who} was not ready after {READY_SECONDS:g} s", "its log ends so", late.last_lines()
+            )
+        for descriptor, _ in events:
+            poll.unregister(descriptor)
+            daemon = waiting.pop(descriptor)
+            said = os.read(descriptor, 1)
+            os.close(descriptor)
+            if said != b"r":
+                raise ServiceError(
+                    f"{daemon.who} ended before it was ready", "its log ends so", daemon.last_lines()
+                )
+
+
+def finish(daemon: Daemon, seconds: float) -> None:
+    """End a daemon with SIGTERM and wait for it.
+
+    Raises LabError when it takes longer than `seconds`, ServiceError with its last words when it failed.
+    """
+    pidfd = os.pidfd_open(daemon.pid)
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+        if not select.select([pidfd], [], [], seconds)[0]:
+            raise LabError(f"{daemon.who} did not end within {seconds:g} s", "the machine may be overloaded")
+    finally:
+        os.close(pidfd)
+    _, status = os.waitpid(daemon.pid, 0)
+    if status:
+        raise ServiceError(f"{daemon.who} failed", "it said", daemon.last_lines())

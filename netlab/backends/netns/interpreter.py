@@ -1,0 +1,138 @@
+"""The warm interpreter: a process of the sandbox that has imported Scapy and forks into nodes.
+
+Importing Scapy takes most of a second, a fork a few milliseconds. Each child enters its node, lets Scapy
+read that node's interfaces and routes (it reads them at import and does not notice a change), seeds
+`random` from the lab's seed, and runs the script as `python script.py` would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import sys
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from netlab.backends.netns import channel
+from netlab.backends.netns.nodes import enter
+from netlab.kernel import process
+
+# What a script finds: a request to run it, and the three standard descriptors before the node's three.
+PROMPT = "<prompt>"
+
+
+def serve(end: socket.socket) -> int:
+    """Import Scapy, then fork a child for each request on `end`, until the other side closes."""
+    jobs: dict[int, int] = {}
+
+    def report(*_: object) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                status = os.waitstatus_to_exitcode(ended[1])
+                channel.send(end, {"id": jobs.pop(ended[0]), "exit": status})
+
+    import scapy.all  # noqa: F401 — imported here once, for every child
+
+    signal.signal(signal.SIGCHLD, report)
+    while (received := channel.receive(end)) is not None:
+        job, descriptors = received
+        # A child that ends at once must find its entry.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+        pid = process.fork(lambda job=job, descriptors=descriptors: _child(end, job, descriptors))  # type: ignore[misc]
+        jobs[pid] = job["id"]
+        for descriptor in descriptors:
+            os.close(descriptor)
+        channel.send(end, {"id": job["id"], "pid": pid})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+    return 0
+
+
+def _child(end: socket.socket, job: channel.Message, descriptors: list[int]) -> int:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+    end.close()
+    process.take_stdio(descriptors[:3], terminal=job["terminal"])
+    enter((descriptors[3], descriptors[4], descriptors[5]))
+    for descriptor in descriptors:
+        os.close(descriptor)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(job["environment"])
+    with contextlib.suppress(OSError):
+        os.chdir(job["directory"])
+    _renew_streams()
+    _refresh_scapy()
+    random.seed(job["seed"])
+    if job["argv"][0] == PROMPT:
+        return _prompt(job["names"])
+    return _run_script(job["argv"])
+
+
+def _renew_streams() -> None:
+    """Make sys.stdin and its fellows anew: buffering and encoding follow what they now are."""
+    sys.stdin = os.fdopen(0, "r", closefd=False)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+
+
+def _refresh_scapy() -> None:
+    from scapy.config import conf
+
+    conf.ifaces.reload()
+    conf.route.resync()
+    if conf.route6 is not None:
+        conf.route6.resync()
+    conf.netcache.flush()
+
+
+def _run_script(argv: list[str]) -> int:
+    """Run a script with its own name space; its traceback begins at its own first line."""
+    path = Path(argv[0])
+    sys.argv = argv
+    sys.path.insert(0, str(path.resolve().parent))
+    space: dict[str, Any] = {"__name__": "__main__", "__file__": argv[0], "__builtins__": __builtins__}
+    try:
+        code = compile(path.read_bytes(), argv[0], "exec")
+    except OSError as error:
+        print(f"netlab: {argv[0]}: {error.strerror} — is the path right, seen from the lab?", file=sys.stderr)
+        return process.NOT_FOUND
+    except (SyntaxError, ValueError) as error:
+        traceback.print_exception(error.with_traceback(None))
+        return 1
+    try:
+        exec(code, space)
+    except SystemExit as leave:
+        return _exit_status(leave)
+    except KeyboardInterrupt:
+        return 130
+    except BaseException as error:
+        traceback.print_exception(error.with_traceback(_from_script(error.__traceback__)))
+        return 1
+    return 0
+
+
+def _from_script(trace: TracebackType | None) -> TracebackType | None:
+    return trace.tb_next if trace is not None else None
+
+
+def _exit_status(leave: SystemExit) -> int:
+    if leave.code is None:
+        return 0
+    if isinstance(leave.code, int):
+        return leave.code & 0xFF
+    print(leave.code, file=sys.stderr)
+    return 1
+
+
+def _prompt(names: dict[str, str]) -> int:
+    """Scapy's own prompt, with the address of each node under the node's name."""
+    from scapy.main import interact
+
+    legal = {name.replace("-", "_"): address for name, address in names.items()}
+    listed = ", ".join(f'{name} = "{address}"' for name, address in legal.items())
+    interact(mydict=legal, mybanner=f"the lab's addresses: {listed}", loglevel=20)
+    return 0

@@ -1,0 +1,98 @@
+"""A node from inside: the network namespace it is, and the mount and UTS namespaces it gets when first used."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from netlab.errors import LabError
+from netlab.kernel import syscalls as sc
+from netlab.plan.model import PlannedNode
+
+FILES = Path("/run/netlab/nodes")
+
+
+@dataclass(slots=True)
+class NodeSpace:
+    """The namespaces of one node, held by descriptor; `mounts` and `uts` are made on first use."""
+
+    plan: PlannedNode
+    network: int
+    mounts: int | None = field(default=None)
+    uts: int | None = field(default=None)
+
+    def prepare(self) -> None:
+        """Make the node's mount and UTS namespaces, unless they are there.
+
+        A short-lived child makes them, so that the supervisor never leaves its own.
+        """
+        if self.mounts is not None:
+            return
+        made, ready = os.pipe()
+        done, finish = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(made)
+            os.close(finish)
+            _make_in_child(self.plan, self.network, ready, done)
+        os.close(ready)
+        os.close(done)
+        said = os.read(made, 4096)
+        os.close(made)
+        try:
+            if said != b"m":
+                raise LabError(
+                    f"cannot prepare node {self.plan.name}: {said.decode()}", "see `netlab doctor`"
+                )
+            self.mounts = os.open(f"/proc/{child}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+            self.uts = os.open(f"/proc/{child}/ns/uts", os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            os.close(finish)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(child, 0)
+
+    def descriptors(self) -> tuple[int, int, int]:
+        """Return network, UTS and mount descriptors, in the order in which `enter` wants them."""
+        self.prepare()
+        assert self.mounts is not None and self.uts is not None
+        return self.network, self.uts, self.mounts
+
+
+def enter(descriptors: tuple[int, int, int]) -> None:
+    """Put this process into a node; meant for a child that will not come back."""
+    network, uts, mounts = descriptors
+    sc.setns(network, sc.CLONE_NEWNET)
+    sc.setns(uts, sc.CLONE_NEWUTS)
+    sc.setns(mounts, sc.CLONE_NEWNS)
+
+
+def _make_in_child(plan: PlannedNode, network: int, ready: int, done: int) -> None:
+    try:
+        sc.setns(network, sc.CLONE_NEWNET)
+        sc.unshare(sc.CLONE_NEWNS | sc.CLONE_NEWUTS)
+        socket.sethostname(plan.name)
+        for path, text in plan.files:
+            _lay_over(FILES / plan.name / path.lstrip("/"), text, Path(path))
+        # A container may forbid a new sysfs; only tools that list /sys/class/net would notice.
+        with contextlib.suppress(OSError):
+            sc.mount("sysfs", "/sys", "sysfs", sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC | sc.MS_RDONLY)
+        os.write(ready, b"m")
+        os.read(done, 1)
+    except OSError as error:
+        os.write(ready, f"{error.filename or ''}: {error.strerror}".encode())
+    finally:
+        os._exit(0)
+
+
+def _lay_over(source: Path, text: str, target: Path) -> None:
+    """Bind a file with `text` over `target`, wherever that name leads (/etc/resolv.conf is often a link into /run)."""
+    source.parent.mkdir(parents=True, exist_ok=True)
+    source.write_text(text)
+    target = target.resolve()
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch()
+    sc.mount(str(source), str(target), flags=sc.MS_BIND)

@@ -1,0 +1,268 @@
+"""A lab from outside: starting its sandbox, or finding one that runs, and asking its supervisor for things.
+
+Each request has a connection of its own: closing it ends what it asked for, and threads do not meet.
+A lab that outlives its maker listens on an abstract Unix socket, which the kernel forgets with its owner.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from netlab.backends.netns import channel
+from netlab.backends.netns.interpreter import PROMPT
+from netlab.backends.netns.supervisor import Request, Supervisor
+from netlab.errors import LabError, TimeLimitError, UsageError
+from netlab.kernel import sandbox
+from netlab.kernel.probes import explain_refusal
+from netlab.kernel.process import Command
+
+__all__ = ["PROMPT", "Running", "Session", "attach", "names", "start", "start_detached"]
+
+_PATIENCE = 30.0  # seconds for an answer that needs no work; a lab that takes longer is stuck
+
+
+class Running:
+    """A command in a node; `fileno` is readable when it has ended."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self._status: int | None = None
+
+    def fileno(self) -> int:
+        """Return the descriptor to poll."""
+        return self._end.fileno()
+
+    def wait(self, seconds: float | None = None) -> int:
+        """Wait for the end and return the exit status, 128 + n for signal n as a shell has it.
+
+        Raises TimeLimitError when `seconds` are over first; the command then still runs.
+        """
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while self._status is None:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not select.select([self._end], [], [], left)[0]:
+                raise TimeLimitError(f"the command still runs after {seconds:g} s")
+            message = _answer(self._end)
+            if "exit" in message:
+                status = message["exit"]
+                self._status = status if status >= 0 else 128 - status
+        return self._status
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command and its children."""
+        with contextlib.suppress(LabError):
+            channel.send(self._end, {"do": "signal", "number": number})
+
+    def close(self) -> None:
+        """Leave; what still runs is killed."""
+        self._end.close()
+
+
+class Session:
+    """A running lab; `connect` opens a connection to its supervisor."""
+
+    def __init__(self, connect: Callable[[], socket.socket], leave: Callable[[], None]) -> None:
+        self._connect = connect
+        self._leave = leave
+
+    def run(self, node: str, command: Command, stdio: Sequence[int], *, script: bool = False) -> Running:
+        """Start a command in a node, or a Python script in its warm interpreter."""
+        end = self._connect()
+        verb = "script" if script else "run"
+        channel.send(end, {"do": verb, "node": node, "command": asdict(command)}, stdio)
+        return Running(end)
+
+    def packets(self, node: str) -> tuple[socket.socket, dict[int, str]]:
+        """Return a packet socket in the node (for `kernel.packets.Ring`) and its interfaces' names by index."""
+        with self._connect() as end:
+            channel.send(end, {"do": "packets", "node": node})
+            message, descriptors = _hear(end)
+        names = {int(index): name for index, name in message["interfaces"].items()}
+        return socket.socket(fileno=descriptors[0]), names
+
+    def logs(self, node: str) -> dict[str, int]:
+        """Return descriptors of the logs of a node's services, by service."""
+        logs = {}
+        with self._connect() as end:
+            channel.send(end, {"do": "logs", "node": node})
+            while "log" in (heard := _hear(end))[0]:
+                logs[heard[0]["log"]] = heard[1][0]
+        return logs
+
+    def info(self) -> dict[str, Any]:
+        """Return what the lab is: name, seed, nodes with addresses and services, `out`, what has `ended`."""
+        return self._ask("info")
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Complete the record; return the services that had ended, with status and last log lines."""
+        ended: list[dict[str, Any]] = self._ask("finish")["ended"]
+        return ended
+
+    def _ask(self, verb: str) -> dict[str, Any]:
+        with self._connect() as end:
+            channel.send(end, {"do": verb})
+            return _answer(end)
+
+    def close(self) -> None:
+        """End the lab and wait until nothing of it is left; twice is harmless."""
+        self._leave()
+
+
+def _hear(end: socket.socket) -> tuple[channel.Message, list[int]]:
+    if not select.select([end], [], [], _PATIENCE)[0]:
+        raise LabError(f"the lab has not answered for {_PATIENCE:g} s", "end it with `netlab down` or Ctrl-C")
+    received = channel.receive(end)
+    if received is None:
+        raise LabError("the lab has ended: its supervisor is gone", "start it again")
+    if "error" in received[0]:
+        channel.raise_error(received[0]["error"])
+    return received
+
+
+def _answer(end: socket.socket) -> channel.Message:
+    return _hear(end)[0]
+
+
+# -- a lab of ours ---------------------------------------------------------------------------------
+
+
+def start(request: Request, *, visible: Sequence[Path] = ()) -> Session:
+    """Start a lab that ends with this process, or with `close`.
+
+    Raises MachineError where the kernel refuses, LabError and ServiceError where the lab does not come up.
+    """
+    ours, keeper = _spawn(request, None, visible)
+
+    def connect() -> socket.socket:
+        end, theirs = channel.pair()
+        with theirs:
+            channel.send(ours, {"do": "converse"}, (theirs.fileno(),))
+        return end
+
+    def leave() -> None:
+        nonlocal keeper
+        ours.close()
+        if keeper:
+            os.waitpid(keeper, 0)
+            keeper = 0
+
+    return Session(connect, leave)
+
+
+def start_detached(request: Request, name: str, *, visible: Sequence[Path] = ()) -> None:
+    """Start a lab that outlives this process, under a name; UsageError where a lab of that name runs."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        listener.bind(_address(name))
+    except OSError:
+        hint = f"end it with `netlab down {name}`, or give this one a --name"
+        raise UsageError(f"a lab named {name!r} is running already", hint) from None
+    with listener:
+        listener.listen(64)
+        ours, _ = _spawn(request, listener, visible)
+        ours.close()
+
+
+def _spawn(
+    request: Request, listener: socket.socket | None, visible: Sequence[Path]
+) -> tuple[socket.socket, int]:
+    ours, theirs = channel.pair()
+    keep = [theirs.fileno()]
+    if listener is not None:
+        keep.append(listener.fileno())
+    writable = (request.out,) if request.out is not None else ()
+    view = sandbox.View(_needed(visible), writable)
+
+    def inside() -> None:
+        Supervisor(request, theirs, listener).main()
+
+    try:
+        keeper = sandbox.spawn(inside, view, keep=keep, owned=listener is None)
+    except OSError as error:
+        ours.close()
+        raise explain_refusal(error) from error
+    finally:
+        theirs.close()
+    try:
+        received = channel.receive(ours)
+        if received is None:
+            raise LabError("the lab's supervisor was killed while it started", "start it again")
+        if "error" in received[0]:
+            channel.raise_error(received[0]["error"])
+    except BaseException:
+        ours.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(keeper, signal.SIGKILL)
+        os.waitpid(keeper, 0)
+        raise
+    return ours, keeper
+
+
+def _needed(visible: Sequence[Path]) -> tuple[Path, ...]:
+    """Return what a lab must see wherever it lies: the working directory, Python, netlab, and what the caller adds."""
+    package = Path(__file__).resolve().parents[3]
+    interpreter = Path(sys.executable).resolve().parent
+    wanted = (Path.cwd(), Path(sys.prefix), Path(sys.base_prefix), interpreter, package, *visible)
+    return tuple(dict.fromkeys(path for path in wanted if path.exists()))
+
+
+# -- labs that run -----------------------------------------------------------------------------------
+
+
+def _prefix() -> str:
+    return f"netlab/{os.geteuid()}/"
+
+
+def _address(name: str) -> bytes:
+    return b"\0" + (_prefix() + name).encode()
+
+
+def attach(name: str) -> Session:
+    """Find a lab that `start_detached` started; UsageError where there is none of that name."""
+
+    def connect() -> socket.socket:
+        end = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, channel.LARGEST)
+        try:
+            end.connect(_address(name))
+        except OSError:
+            end.close()
+            raise UsageError(f"no lab named {name!r} is running", "`netlab ps` lists those that do") from None
+        if channel.peer_user(end) not in (0, os.geteuid()):
+            end.close()
+            raise UsageError(f"the lab named {name!r} is another user's", "start one of your own")
+        return end
+
+    def leave() -> None:
+        with connect() as end:
+            channel.send(end, {"do": "stop"})
+            select.select([end], [], [], _PATIENCE)
+        _wait_gone(name)
+
+    connect().close()
+    return Session(connect, leave)
+
+
+def names() -> list[str]:
+    """Return the names of this user's labs that outlive their makers."""
+    marker = f"@{_prefix()}"
+    paths = (line.rsplit(maxsplit=1)[-1] for line in Path("/proc/net/unix").read_text().splitlines())
+    return sorted({path.removeprefix(marker) for path in paths if path.startswith(marker)})
+
+
+def _wait_gone(name: str) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while name in names():
+        if time.monotonic() > deadline:
+            raise LabError(f"lab {name!r} does not end", "its processes may wait for a disk")
+        time.sleep(0.005)

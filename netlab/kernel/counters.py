@@ -1,0 +1,31 @@
+"""What a node's kernel itself counted: a second witness beside the packets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from netlab.plan.model import Rule
+
+PROTOCOLS = ("Ip", "Icmp", "Tcp", "Udp")
+
+
+def read(rules: Sequence[Rule]) -> dict[str, dict[str, int]]:
+    """Read the current namespace's counters: by protocol and name (RFC 1213's, `OutRsts`), and by firewall rule."""
+    counted = parse_snmp(Path("/proc/thread-self/net/snmp").read_text())
+    if rules:
+        from netlab.kernel.firewall import counters
+
+        counted["rules"] = {name: packets for name, (packets, _) in counters().items()}
+    return counted
+
+
+def parse_snmp(text: str) -> dict[str, dict[str, int]]:
+    """Parse /proc/net/snmp: for each protocol a line of names, then a line of numbers."""
+    lines = [line.split() for line in text.splitlines()]
+    counted = {}
+    for names, values in zip(lines[::2], lines[1::2], strict=True):
+        protocol = names[0].rstrip(":")
+        if protocol in PROTOCOLS:
+            counted[protocol] = dict(zip(names[1:], map(int, values[1:]), strict=True))
+    return counted

@@ -1,0 +1,111 @@
+"""Packets as the kernel saw them: an AF_PACKET socket with a ring in shared memory (TPACKET_V3, packet_mmap(7)).
+
+The ring holds megabytes where a socket's own buffer is limited to some 200 KiB for ordinary users, so
+that a reader who is not scheduled for a while loses nothing. What is lost all the same is counted.
+"""
+
+from __future__ import annotations
+
+import mmap
+import select
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+ETH_P_ALL = 3
+_SOL_PACKET = 263
+_PACKET_RX_RING = 5
+_PACKET_STATISTICS = 6
+_PACKET_VERSION = 10
+_PACKET_IGNORE_OUTGOING = 23
+_TPACKET_V3 = 2
+_STATUS_USER = 1
+
+BLOCK_BYTES = 1 << 18
+BLOCKS = 16
+RETIRE_MS = 10  # a block that is not full is handed over after this time
+
+_BLOCK = struct.Struct("=8xIII")  # tpacket_hdr_v1: status, number of packets, offset of the first
+_HEADER = struct.Struct("=IIIIIIHH20xHHiHB")  # tpacket3_hdr (48 bytes), then sockaddr_ll
+_STATUS = struct.Struct("=I")
+
+
+@dataclass(frozen=True, slots=True)
+class Sniffed:
+    """One packet: when (ns since the epoch), at which interface (index), its bytes, and its length on the wire."""
+
+    time_ns: int
+    interface: int
+    data: bytes
+    length: int
+    outgoing: bool
+
+
+def packet_socket(*, ignore_outgoing: bool) -> socket.socket:
+    """Open a socket that hears every interface of the current network namespace, with its ring."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    sock.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
+    if ignore_outgoing:
+        sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+    frame = 2048
+    request = struct.pack("=7I", BLOCK_BYTES, BLOCKS, frame, BLOCK_BYTES // frame * BLOCKS, RETIRE_MS, 0, 0)
+    sock.setsockopt(_SOL_PACKET, _PACKET_RX_RING, request)
+    return sock
+
+
+class Ring:
+    """The reading side of `packet_socket`; it may live in another process than the one that opened it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._memory = mmap.mmap(sock.fileno(), BLOCK_BYTES * BLOCKS, mmap.MAP_SHARED)
+        self._next = 0
+        self.received = 0
+        self.dropped = 0
+
+    def fileno(self) -> int:
+        """Return the descriptor to poll: readable when `read` has something."""
+        return self._sock.fileno()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is something to read; False when the time is over first."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def read(self) -> Iterator[Sniffed]:
+        """Yield the packets of every block that is ready now, in order of arrival."""
+        while True:
+            block = self._next * BLOCK_BYTES
+            status, count, offset = _BLOCK.unpack_from(self._memory, block)
+            if not status & _STATUS_USER:
+                return
+            at = block + offset
+            for _ in range(count):
+                packet, step = self._packet(at)
+                yield packet
+                at += step
+            _STATUS.pack_into(self._memory, block + 8, 0)
+            self._next = (self._next + 1) % BLOCKS
+
+    def drain(self) -> Iterator[Sniffed]:
+        """Yield what has arrived, until nothing new has come for longer than a block is held back."""
+        yield from self.read()
+        while self.wait(RETIRE_MS * 3 / 1000):
+            yield from self.read()
+
+    def count(self) -> None:
+        """Add the kernel's own counters, which it resets as it tells them, to `received` and `dropped`."""
+        received, dropped, _ = struct.unpack(
+            "=III", self._sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 12)
+        )
+        self.received += received
+        self.dropped += dropped
+
+    def _packet(self, at: int) -> tuple[Sniffed, int]:
+        header = _HEADER.unpack_from(self._memory, at)
+        step, seconds, nanoseconds, kept, length, _, mac, _, _, _, interface, _, kind = header
+        data = self._memory[at + mac : at + mac + kept]
+        time_ns = seconds * 1_000_000_000 + nanoseconds
+        return Sniffed(time_ns, interface, data, length, kind == socket.PACKET_OUTGOING), step

@@ -1,0 +1,227 @@
+"""The sandbox: one unprivileged process tree with its own user, network, mount, PID, IPC and UTS namespaces.
+
+Two processes make it. The *keeper* stays outside the PID namespace and waits; the *init*, PID 1 of the
+namespace, runs what the caller gives. When init ends, for any reason, the kernel ends everything inside:
+there is nothing to clean up. Each dies with its parent, so a killed caller takes all with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import select
+import signal
+import stat
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from netlab.kernel import syscalls as sc
+
+NAMESPACES = (
+    sc.CLONE_NEWUSER | sc.CLONE_NEWNET | sc.CLONE_NEWNS | sc.CLONE_NEWPID | sc.CLONE_NEWIPC | sc.CLONE_NEWUTS
+)
+# Directories that the sandbox replaces by private, empty, writable ones.
+PRIVATE = ("/tmp", "/var/tmp", "/run")  # noqa: S108 — these are names of mount points, not of files
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What of the file system must stay visible under the private directories, and what may be written to."""
+
+    visible: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
+
+
+def spawn(inside: Callable[[], None], view: View, *, keep: Sequence[int], owned: bool) -> int:
+    """Make a sandbox, run `inside` as its PID 1, and return the keeper's pid (a child of the caller).
+
+    `keep` are the only descriptors that init keeps. An `owned` sandbox ends with the thread that called.
+    Raises OSError where the kernel refuses; its `filename` is the call or the path that it refused.
+    """
+    answer, report = os.pipe()
+    mapped, go = os.pipe()
+    keeper = os.fork()
+    if keeper == 0:
+        os.close(answer)
+        os.close(go)
+        _forked(lambda: _keep(inside, view, (*keep, report), mapped, owned=owned), report)
+    os.close(report)
+    os.close(mapped)
+    try:
+        if os.read(answer, 1) == b"u":
+            _write_maps(keeper)
+            os.write(go, b"m")
+        _raise_reported(answer)
+    except BaseException:
+        os.kill(keeper, signal.SIGKILL)
+        os.waitpid(keeper, 0)
+        raise
+    finally:
+        os.close(answer)
+        os.close(go)
+    return keeper
+
+
+def _forked(body: Callable[[], None], report: int) -> None:
+    """Run `body` in a forked child that must never return into the caller's code."""
+    try:
+        body()
+        os._exit(0)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.write(report, f"e{error.errno or 0}\t{error.filename or ''}".encode())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.write(report, f"e0\t{traceback.format_exc()}".encode())
+    finally:
+        os._exit(1)
+
+
+def _raise_reported(answer: int) -> None:
+    """Read what the children say until they close the pipe: b"i" from init is success."""
+    said = b""
+    while chunk := os.read(answer, 65536):
+        said += chunk
+    text = said.decode(errors="replace")
+    if text == "i":
+        return
+    number, _, where = text.removeprefix("e").partition("\t")
+    if number == "0" or not number.isdigit():
+        raise RuntimeError(where or "the sandbox ended before it began")
+    raise OSError(int(number), os.strerror(int(number)), where)
+
+
+def _write_maps(keeper: int) -> None:
+    """Map the user to itself; root, who may, keeps all the ids it has.
+
+    Daemons that see uid 0 drop privileges with setgroups and setuid, which a one-id map refuses:
+    so an ordinary user must not become root inside, and root needs the other ids.
+    """
+    proc = Path(f"/proc/{keeper}")
+    if os.geteuid() != 0:
+        (proc / "setgroups").write_text("deny")
+        (proc / "gid_map").write_text(f"{os.getegid()} {os.getegid()} 1")
+        (proc / "uid_map").write_text(f"{os.geteuid()} {os.geteuid()} 1")
+        return
+    for name in ("gid_map", "uid_map"):
+        extents = [line.split() for line in Path("/proc/self", name).read_text().splitlines()]
+        (proc / name).write_text("\n".join(f"{first} {first} {count}" for first, _, count in extents))
+
+
+def _keep(inside: Callable[[], None], view: View, keep: Sequence[int], mapped: int, *, owned: bool) -> None:
+    """Be the keeper: unshare, wait for the maps, start init, wait for its end."""
+    report = keep[-1]
+    caller = os.getppid()
+    os.setsid()
+    sc.set_process_name("netlab-keeper")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGWINCH):
+        signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    sc.unshare(NAMESPACES)
+    if owned:
+        sc.die_with_parent(signal.SIGKILL)
+        if os.getppid() != caller:
+            os._exit(1)
+    os.write(report, b"u")
+    if os.read(mapped, 1) != b"m":
+        os._exit(1)
+    alive, held = os.pipe()
+    init = os.fork()
+    if init == 0:
+        os.close(held)
+        _forked(lambda: _init(inside, view, keep, alive), report)
+    _close_all_but((held,))
+    _, status = os.waitpid(init, 0)
+    os._exit(min(255, os.waitstatus_to_exitcode(status) % 256))
+
+
+def _init(inside: Callable[[], None], view: View, keep: Sequence[int], alive: int) -> None:
+    """Be PID 1: see the file system as the view says, hold every capability, run what was given."""
+    report = keep[-1]
+    sc.die_with_parent(signal.SIGKILL)
+    # The keeper may have ended between fork and prctl; then the other end of this pipe is gone.
+    if select.select([alive], [], [], 0)[0]:
+        os._exit(1)
+    sc.set_process_name("netlab-init")
+    sc.raise_ambient_capabilities()
+    _remount(view)
+    os.chdir("/")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    os.environ["NETLAB_NOFILE"] = str(soft)
+    _close_all_but(keep)
+    os.write(report, b"i")
+    os.close(report)
+    inside()
+
+
+def _close_all_but(keep: Iterable[int]) -> None:
+    """Close every descriptor but `keep`; the standard three become /dev/null."""
+    null = os.open("/dev/null", os.O_RDWR)
+    for standard in (0, 1, 2):
+        if standard not in keep:
+            os.dup2(null, standard)
+    low = 3
+    for descriptor in sorted(fd for fd in keep if fd >= low):
+        os.closerange(low, descriptor)
+        low = descriptor + 1
+    os.closerange(low, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+
+
+def _remount(view: View) -> None:
+    """See everything read-only; /tmp, /run and /dev private; bind back what the view asks for."""
+    sc.mount("none", "/", flags=sc.MS_REC | sc.MS_PRIVATE)
+    paths = (*view.visible, *view.writable)
+    held = {path: os.open(path, os.O_PATH) for path in paths}
+    devices = {name: os.open(f"/dev/{name}", os.O_PATH) for name in DEVICES}
+    sc.mount_setattr("/", set_=sc.MOUNT_ATTR_RDONLY, recursive=True)
+    sc.mount("proc", "/proc", "proc", sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC)
+    for directory in PRIVATE:
+        if Path(directory).is_dir() and not Path(directory).is_symlink():
+            sc.mount("tmpfs", directory, "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "mode=1777")
+    for path in sorted(view.visible):
+        if _is_private(path) and not _is_same(path, held[path]):
+            _bind(held[path], path)
+    for path in view.writable:
+        _bind(held[path], path)
+        sc.mount_setattr(str(path), clear=sc.MOUNT_ATTR_RDONLY)
+    _private_devices(devices)
+    for descriptor in (*held.values(), *devices.values()):
+        os.close(descriptor)
+
+
+def _is_private(path: Path) -> bool:
+    return any(path.is_relative_to(directory) for directory in PRIVATE)
+
+
+def _is_same(path: Path, held: int) -> bool:
+    """Whether a path, as it is seen now, is what `held` was opened on: bound already with a parent."""
+    return path.exists() and os.path.samestat(os.stat(path), os.fstat(held))
+
+
+def _bind(held: int, path: Path) -> None:
+    if stat.S_ISDIR(os.fstat(held).st_mode):
+        path.mkdir(parents=True, exist_ok=True)
+    elif not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    sc.mount(f"/proc/self/fd/{held}", str(path), flags=sc.MS_BIND | sc.MS_REC)
+
+
+def _private_devices(devices: dict[str, int]) -> None:
+    """Make a small /dev: root's lab must not reach the machine's disks, whose files it could open."""
+    sc.mount("tmpfs", "/dev", "tmpfs", sc.MS_NOSUID | sc.MS_NOEXEC, "mode=755")
+    for name, held in devices.items():
+        _bind(held, Path("/dev", name))
+    for name in ("pts", "shm"):
+        Path("/dev", name).mkdir()
+    flags = sc.MS_NOSUID | sc.MS_NOEXEC
+    sc.mount("devpts", "/dev/pts", "devpts", flags, "newinstance,ptmxmode=0666,mode=620")
+    sc.mount("tmpfs", "/dev/shm", "tmpfs", flags | sc.MS_NODEV, "mode=1777")  # noqa: S108 — a mount point
+    links = {"ptmx": "pts/ptmx", "fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
+    for name, target in links.items():
+        Path("/dev", name).symlink_to(target)

@@ -1,0 +1,206 @@
+"""The public API: a lab that runs. Start one from a plan, run commands and scripts in its nodes, stop it.
+
+    from netlab import lab, plan, topology
+
+    with lab.start(plan.make_plan(topology.load(Path("topologies/web.yaml")))) as web:
+        print(web.output("client", ["dig", "+short", "www.lab.test"]).stdout)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from netlab.backends.netns import session
+from netlab.backends.netns.session import Running
+from netlab.backends.netns.supervisor import Request
+from netlab.errors import ServiceError, TimeLimitError, UsageError
+from netlab.kernel.process import Command
+from netlab.lab.record import Record
+from netlab.plan.model import Plan
+
+# A lab has neither proxies nor the resolver habits of its host.
+_DROPPED = {"RES_OPTIONS", "LOCALDOMAIN", "HOSTALIASES"} | {
+    spelled
+    for name in ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+    for spelled in (name, name.upper())
+}
+_GRACE_SECONDS = 1.0
+
+
+class Lab:
+    """A running lab. As a context manager it stops at the end; `stop` twice is harmless."""
+
+    def __init__(self, running: session.Session, record: Record | None = None) -> None:
+        self._session = running
+        self._record = record
+        self.info: dict[str, Any] = running.info()
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of the nodes."""
+        return tuple(self.info["nodes"])
+
+    def launch(
+        self,
+        node: str,
+        argv: Sequence[str],
+        *,
+        stdio: Sequence[int] = (0, 1, 2),
+        environment: Mapping[str, str] | None = None,
+        terminal: bool = False,
+    ) -> Running:
+        """Start a command in a node, from the caller's directory; a word that ends in .py is a script for Scapy.
+
+        `stdio` are the descriptors of its standard input, output and error; with `terminal` the first
+        becomes its controlling terminal. Raises UsageError where there is no such node.
+        """
+        self._known(node)
+        variables = self._environment(node, os.environ if environment is None else environment)
+        command = Command(tuple(argv), str(Path.cwd()), variables, terminal)
+        script = argv[0].endswith(".py") or argv[0] == session.PROMPT
+        return self._session.run(node, command, stdio, script=script)
+
+    def run(self, node: str, argv: Sequence[str], *, seconds: float | None = None, **how: Any) -> int:  # noqa: ANN401 — launch's own
+        """Run a command to its end and return its exit status; TimeLimitError after it was ended at its limit."""
+        running = self.launch(node, argv, **how)
+        try:
+            return running.wait(seconds)
+        except TimeLimitError:
+            end(running)
+            what = f"{argv[0]} was ended in node {node} after {seconds:g} s, its time limit"
+            raise TimeLimitError(what, "a longer one is given with --time-limit SECONDS") from None
+        finally:
+            running.close()
+
+    def output(
+        self, node: str, argv: Sequence[str], *, seconds: float = 60.0, given: bytes = b""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command and return its exit status, output and error output as text; `given` is its input."""
+        with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            told.write(given)
+            told.seek(0)
+            stdio = (told.fileno(), out.fileno(), err.fileno())
+            status = self.run(node, argv, seconds=seconds, stdio=stdio)
+            out.seek(0)
+            err.seek(0)
+            text = [file.read().decode(errors="replace") for file in (out, err)]
+        return subprocess.CompletedProcess(list(argv), status, *text)
+
+    def packets(self, node: str) -> tuple[Any, dict[int, str]]:
+        """Return a packet socket in the node, for `netlab.kernel.packets.Ring`, and its interfaces' names by index."""
+        self._known(node)
+        return self._session.packets(node)
+
+    def logs(self, node: str) -> dict[str, int]:
+        """Return a descriptor of the log of each of the node's services."""
+        self._known(node)
+        return self._session.logs(node)
+
+    def finish(self) -> None:
+        """Complete the record; ServiceError where a service had ended before its time."""
+        for ended in self._session.finish():
+            status = ended["status"]
+            how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+            raise ServiceError(f"{ended['who']} {how} while the lab ran", "its log ends so", ended["log"])
+
+    def stop(self) -> None:
+        """End the lab; when this returns, no process of it is left."""
+        self._session.close()
+        if self._record is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._record.lock)
+            self._record = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.stop()
+
+    def _known(self, node: str) -> None:
+        if node not in self.nodes:
+            raise UsageError(f"lab {self.info['name']} has no node {node!r}", did_you_mean(node, self.nodes))
+
+    def _environment(self, node: str, base: Mapping[str, str]) -> dict[str, str]:
+        variables = {name: value for name, value in base.items() if name not in _DROPPED}
+        here = str(Path(sys.executable).parent)
+        path = variables.get("PATH", os.defpath)
+        # Debian leaves these out of an ordinary user's PATH, and tcpdump and ip are there.
+        known = [*path.split(os.pathsep), "/usr/local/sbin", "/usr/sbin", "/sbin"]
+        variables["PATH"] = os.pathsep.join(dict.fromkeys([here, *known]))
+        variables |= {"NETLAB_LAB": self.info["name"], "NETLAB_NODE": node, "NETLAB_SEED": str(self.info["seed"])}
+        if self.info["out"]:
+            variables["NETLAB_OUT"] = self.info["out"]
+        return variables
+
+
+def end(running: Running) -> None:
+    """End a command: SIGTERM, and SIGKILL for one that does not heed it."""
+    running.signal(signal.SIGTERM)
+    try:
+        running.wait(_GRACE_SECONDS)
+    except TimeLimitError:
+        running.signal(signal.SIGKILL)
+        running.wait(_GRACE_SECONDS)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a hint: the nearest of the known words, or all of them."""
+    listed = list(known)
+    near = difflib.get_close_matches(word, listed, 1)
+    return f"did you mean {near[0]!r}?" if near else f"there is {', '.join(listed)}"
+
+
+def start(
+    plan: Plan, *, record: Record | None = None, warm: bool = False, visible: Sequence[Path] = ()
+) -> Lab:
+    """Start a lab that ends with `stop`, with this process, or with the thread that called.
+
+    `warm` imports Scapy while the lab comes up; `visible` are paths under /tmp or /run that it must see.
+    Raises MachineError where the machine does not allow it, LabError where it does not come up.
+    """
+    request = Request(plan, record.path if record is not None else None, warm)
+    return Lab(session.start(request, visible=[*visible, *_content(plan)]), record)
+
+
+def start_detached(
+    plan: Plan, name: str, *, record: Record | None = None, visible: Sequence[Path] = ()
+) -> None:
+    """Start a lab that runs until `attach(name).stop()`; UsageError where one of that name runs."""
+    request = Request(plan, record.path if record is not None else None)
+    session.start_detached(request, name, visible=[*visible, *_content(plan)])
+
+
+def attach(name: str | None = None) -> Lab:
+    """Find a lab that runs; without a name, the only one. UsageError where it is not there, or not the only one."""
+    running = session.names()
+    if name is None:
+        if not running:
+            raise UsageError("no lab is running", "start one with `netlab up TOPOLOGY`")
+        if len(running) > 1:
+            raise UsageError(f"several labs are running: {', '.join(running)}", "choose one with --lab NAME")
+        name = running[0]
+    return Lab(session.attach(name))
+
+
+def running() -> list[str]:
+    """Return the names of this user's labs that outlive the command that started them."""
+    return session.names()
+
+
+def _content(plan: Plan) -> list[Path]:
+    """Return the directories that the plan's services serve."""
+    from netlab.topology.model import HttpService
+
+    services = (service for node in plan.nodes for service in node.services)
+    return [service.content for service in services if isinstance(service, HttpService)]

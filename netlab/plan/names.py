@@ -1,0 +1,65 @@
+"""Names and MAC addresses of a lab: unique within it, and the same in every run."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+IFNAMSIZ = 15  # octets of an interface's name, without the final zero
+_WHOLE = 12  # a node's name up to here is its port's: three octets are left for ".12"
+# Names that a network namespace has already, or under which its sysctls already stand.
+_RESERVED = ("lo", "all", "default")
+
+
+class InterfaceNames:
+    """Gives out the interface names of one namespace, each once."""
+
+    def __init__(self) -> None:
+        self._taken = set(_RESERVED)
+        self._last: dict[str, int] = {}
+        self._stems: dict[str, str] = {}
+
+    def bridge(self, network: str) -> str:
+        """Name the bridge that is a network's switch."""
+        return self._unique("br-" + network, IFNAMSIZ)
+
+    def port(self, node: str, index: int) -> str:
+        """Name the switch's end of a node's interface: `client`, `client.1`, …, asked for in that order."""
+        if index == 0:
+            self._stems[node] = self._unique(node, _WHOLE)
+            return self._stems[node]
+        # A name with a dot cannot be another node's or a bridge's: labels have none.
+        whole = f"{self._stems[node]}.{index}"
+        return whole if len(whole) <= IFNAMSIZ else self._unique(whole, IFNAMSIZ)
+
+    def _unique(self, name: str, room: int) -> str:
+        """Return the name; one too long or taken is cut and ends in `~1`, `~2`, … (no label has a tilde)."""
+        whole = name
+        if len(name) > room or name in self._taken:
+            start = name[: room - 5]
+            number = self._last.get(start, 0)
+            while len(whole) > room or whole in self._taken:
+                number += 1
+                tail = f"~{number}"
+                whole = name[: room - len(tail)] + tail
+            self._last[start] = number
+        self._taken.add(whole)
+        return whole
+
+
+class Macs:
+    """Gives out the MAC addresses of one lab, each once."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._taken: set[str] = set()
+
+    def of(self, name: str) -> str:
+        """Return the address of what has that name: unicast, locally administered (first octet 02)."""
+        again = 0
+        while True:
+            text = f"{self._seed}/{name}" + f"/{again}" * bool(again)
+            mac = "02:" + blake2b(text.encode(), digest_size=5).digest().hex(":")
+            if mac not in self._taken:
+                self._taken.add(mac)
+                return mac
+            again += 1

@@ -1,0 +1,55 @@
+"""The Internet checksum (RFC 1071), computed and verified."""
+
+from __future__ import annotations
+
+import struct
+
+from netlab.report.dissect import ICMPV6, ROUTING, TCP, UDP
+from netlab.report.headers import Icmp, IPv4, IPv6, Packet, Tcp, Udp
+
+
+def checksum(data: bytes) -> int:
+    """Return the ones' complement of the ones' complement sum of `data`'s 16-bit words (RFC 1071)."""
+    # The ones' complement sum is the residue modulo 65535, and the bytes are one large number whose
+    # 16-bit digits have the weight 1 there: so one division does it. Only all zeros sum up to zero.
+    number = int.from_bytes(data) << (len(data) % 2 * 8)
+    return 0xFFFF - (number % 0xFFFF or (0xFFFF if number else 0))
+
+
+def ip_checksum_ok(packet: Packet) -> bool | None:
+    """Tell whether an IPv4 header's checksum is right; None: the packet has no such header."""
+    if not isinstance(packet.ip, IPv4):
+        return None
+    start = packet.ip.offset
+    return checksum(packet.data[start : start + packet.ip.header_length]) == 0
+
+
+def transport_checksum_ok(packet: Packet) -> bool | None:
+    """Tell whether the checksum of TCP, UDP, ICMP or ICMPv6 is right.
+
+    None: there is none (UDP over IPv4 may send zero, RFC 768), or it cannot be verified, as of a fragment or
+    of a packet that was not captured whole.
+    """
+    ip, transport = packet.ip, packet.transport
+    if ip is None or transport is None or packet.is_fragment or ROUTING in _extensions(ip):
+        return None
+    if isinstance(transport, Udp) and transport.checksum == 0:
+        return None if isinstance(ip, IPv4) else False  # RFC 8200, section 8.1
+    length = transport.header_length + packet.payload_length
+    segment = packet.data[transport.offset : transport.offset + length]
+    if len(segment) < length:
+        return None
+    if isinstance(transport, Icmp) and transport.version == 4:
+        return checksum(segment) == 0
+    return checksum(_pseudo_header(packet.data, ip, transport, length) + segment) == 0
+
+
+def _extensions(ip: IPv4 | IPv6) -> tuple[int, ...]:
+    return ip.extensions if isinstance(ip, IPv6) else ()
+
+
+def _pseudo_header(data: bytes, ip: IPv4 | IPv6, transport: Tcp | Udp | Icmp, length: int) -> bytes:
+    protocol = TCP if isinstance(transport, Tcp) else UDP if isinstance(transport, Udp) else ICMPV6
+    if isinstance(ip, IPv4):
+        return data[ip.offset + 12 : ip.offset + 20] + struct.pack("!HH", protocol, length)
+    return data[ip.offset + 8 : ip.offset + 40] + struct.pack("!II", length, protocol)

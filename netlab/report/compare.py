@@ -1,0 +1,236 @@
+"""Two traces held against each other, each direction of each flow by itself.
+
+What no seed can decide is normalised away, and nothing else: times; the order of packets of different flows
+or directions (the machine's scheduler decides it); the kernel's ISNs (a trace's numbers are relative). A port
+that a kernel chose is no difference either: see `pair_conversations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher, unified_diff
+from itertools import zip_longest
+from pathlib import Path
+
+from netlab.errors import NetlabError, UsageError
+from netlab.report.line import Line
+from netlab.report.trace import read_trace, trace_of_capture
+
+Flow = tuple[str, str, str]
+"""One direction of a flow: protocol, source, destination."""
+
+_SHOWN = 20  # differences of one direction; hundreds say no more than the first
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Packet number `packet` of a direction, counted from 1; an empty text: that side has no such packet.
+
+    The number is that of `here`'s packet, or of `there`'s where `here` has none.
+    """
+
+    packet: int
+    here: str
+    there: str
+
+    def __str__(self) -> str:
+        if not self.here:
+            return f"packet {self.packet}: only there: {self.there}"
+        if not self.there:
+            return f"packet {self.packet}: only here: {self.here}"
+        here, there = _differing_words(self.here, self.there)
+        return f"packet {self.packet}: {here} here, {there} there"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowComparison:
+    """One direction: whose it is on either side (None: that side lacks it), and its packets' texts."""
+
+    here: Flow | None
+    there: Flow | None
+    texts_here: tuple[str, ...]
+    texts_there: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """The direction in words; both sides' where a kernel chose another port."""
+        here, there = _ends(self.here), _ends(self.there)
+        return f"{here} ({there} there)" if here and there and here != there else here or there
+
+    @property
+    def same(self) -> bool:
+        """Whether both sides have the same packets."""
+        return self.texts_here == self.texts_there
+
+    def differences(self) -> Iterator[Difference]:
+        """Yield what differs, in order."""
+        here, there = self.texts_here, self.texts_there
+        # What is the same at both ends spares the matcher, whose worst case is quadratic, most of its work.
+        # In long flows it skips texts that come again and again; those are held together by number instead.
+        start = _common_start(here, there)
+        end = _common_start(here[start:][::-1], there[start:][::-1])
+        matcher = SequenceMatcher(None, here[start : len(here) - end], there[start : len(there) - end])
+        for kind, low, high, low_there, high_there in matcher.get_opcodes():
+            if kind == "equal":
+                continue
+            left = enumerate(here[start + low : start + high], start + low + 1)
+            right = enumerate(there[start + low_there : start + high_there], start + low_there + 1)
+            for mine, yours in zip_longest(left, right):
+                difference = Difference(
+                    (mine or yours)[0], mine[1] if mine else "", yours[1] if yours else ""
+                )
+                if difference.here != difference.there:
+                    yield difference
+
+    def unified(self) -> str:
+        """Return the difference in diff's own form."""
+        rows = unified_diff(
+            self.texts_here, self.texts_there, _ends(self.here), _ends(self.there), lineterm=""
+        )
+        return "\n".join(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Every direction of every flow of two traces."""
+
+    flows: tuple[FlowComparison, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether the traces are the same but for what no seed decides."""
+        return all(flow.same for flow in self.flows)
+
+    def __str__(self) -> str:
+        if self.same:
+            packets = sum(len(flow.texts_here) for flow in self.flows)
+            return f"the same {packets} packets in {len(self.flows)} directions of flows"
+        return "\n".join(row for flow in self.flows if not flow.same for row in _render(flow))
+
+
+def load(path: Path) -> tuple[Line, ...]:
+    """Return the lines of a run's directory, of a trace.txt or of a capture.
+
+    UsageError: there is nothing that can be read. Otherwise raises as `read_trace`, `trace_of_capture`.
+    """
+    try:
+        file = _file_of(path)
+        with file.open("rb") as opened:
+            is_text = opened.read(1) in (b"#", b"")
+        if is_text:
+            return read_trace(file.read_text(encoding="utf-8", errors="replace"), str(file))
+    except OSError as error:
+        hint = "name a run's directory, a trace.txt or a .pcapng"
+        raise UsageError(f"{path}: {error.strerror}", hint) from error
+    return trace_of_capture(file).lines
+
+
+def _file_of(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    for name in ("trace.txt", "capture.pcapng"):
+        if (path / name).exists():
+            return path / name
+    raise UsageError(f"{path}: neither trace.txt nor capture.pcapng in it", "name a run's directory")
+
+
+def normalise(lines: Iterable[Line]) -> dict[Flow, list[str]]:
+    """Return the packets of each direction, as text and in order; directions in order of appearance."""
+    flows: dict[Flow, list[str]] = {}
+    for line in lines:
+        flows.setdefault(line.flow, []).append(line.text)
+    return flows
+
+
+def compare(here: Sequence[Line], there: Sequence[Line]) -> Comparison:
+    """Compare two traces; NetlabError where one has no packets: two recordings of nothing prove nothing."""
+    for lines, side in ((here, "first"), (there, "second")):
+        if not lines:
+            what = f"no packets were recorded in the {side} of the two traces"
+            raise NetlabError(what, "run the lab again; a run without packets proves nothing")
+    flows_here, flows_there = normalise(here), normalise(there)
+    compared: list[FlowComparison] = []
+    for mine, yours in pair_conversations(flows_here, flows_there):
+        both_ways = zip(_both_ways(mine), _both_ways(yours), strict=True)
+        for left, right in both_ways if mine != _reverse(mine) else [(mine, yours)]:
+            in_here, in_there = tuple(flows_here.get(left, ())), tuple(flows_there.get(right, ()))
+            if in_here or in_there:
+                sides = left if in_here else None, right if in_there else None
+                compared.append(FlowComparison(*sides, in_here, in_there))
+    return Comparison(tuple(compared))
+
+
+def pair_conversations(here: Mapping[Flow, object], there: Mapping[Flow, object]) -> list[tuple[Flow, Flow]]:
+    """Pair the conversations of two traces, each given by the direction that appeared first.
+
+    Those with the same ends belong together. Of the rest, in order of appearance, those that differ in the
+    port of one end alone: a kernel chose it (a `curl` in the lab). What is still alone is paired with itself.
+    """
+    mine, yours = _conversations(here), _conversations(there)
+    alone_there = [flow for flow in yours if flow not in mine and _reverse(flow) not in mine]
+    pairs = []
+    for flow in mine:
+        if flow in there or _reverse(flow) in there:
+            pairs.append((flow, flow))
+            continue
+        alike = next((other for other in alone_there if _differ_in_one_port(flow, other)), None)
+        if alike is not None:
+            alone_there.remove(alike)
+        pairs.append((flow, alike or flow))
+    return pairs + [(flow, flow) for flow in alone_there]
+
+
+def _conversations(flows: Iterable[Flow]) -> list[Flow]:
+    seen: dict[Flow, None] = {}
+    for flow in flows:
+        if _reverse(flow) not in seen:
+            seen[flow] = None
+    return list(seen)
+
+
+def _reverse(flow: Flow) -> Flow:
+    protocol, source, destination = flow
+    return protocol, destination, source
+
+
+def _both_ways(flow: Flow) -> tuple[Flow, Flow]:
+    return flow, _reverse(flow)
+
+
+def _differ_in_one_port(one: Flow, other: Flow) -> bool:
+    if one[0] != other[0] or one[0] not in ("TCP", "UDP"):
+        return False
+    equal = [a == b for a, b in zip(one[1:], other[1:], strict=True)]
+    hosts = [a.rpartition(":")[0] == b.rpartition(":")[0] for a, b in zip(one[1:], other[1:], strict=True)]
+    return any(equal) and all(hosts)
+
+
+def _ends(flow: Flow | None) -> str:
+    return f"{flow[1]} > {flow[2]}" if flow else ""
+
+
+def _common_start(here: Sequence[str], there: Sequence[str]) -> int:
+    """Return how many packets are the same at the start."""
+    pairs = enumerate(zip(here, there, strict=False))
+    return next((index for index, (a, b) in pairs if a != b), min(len(here), len(there)))
+
+
+def _differing_words(here: str, there: str) -> tuple[str, str]:
+    """Return the words in which two packets differ; all of them where they are of different shape."""
+    left, right = here.split(), there.split()
+    if len(left) != len(right):
+        return f"[{here}]", f"[{there}]"
+    differing = [(a, b) for a, b in zip(left, right, strict=True) if a != b] or [(here, there)]
+    return " ".join(a for a, _ in differing), " ".join(b for _, b in differing)
+
+
+def _render(flow: FlowComparison) -> Iterator[str]:
+    if not flow.texts_here or not flow.texts_there:
+        where, texts = ("here", flow.texts_here) if flow.texts_here else ("there", flow.texts_there)
+        yield f"{flow.title}: only {where}: {len(texts)} packets, the first: {texts[0]}"
+        return
+    differences = list(flow.differences())
+    yield from (f"{flow.title}: {difference}" for difference in differences[:_SHOWN])
+    if len(differences) > _SHOWN:
+        yield f"{flow.title}: and {len(differences) - _SHOWN} more differences"

@@ -1,0 +1,193 @@
+"""Tells each packet of a capture in a line: who to whom, what, and what is remarkable about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv6Address
+
+from netlab.report.application import application_summary
+from netlab.report.checksum import ip_checksum_ok, transport_checksum_ok
+from netlab.report.connections import Connections
+from netlab.report.dissect import ARP, ICMP, ICMPV6, IPV4, IPV6, TCP, UDP, dissect, dissect_ip
+from netlab.report.headers import (
+    MSS,
+    NO_OPERATION,
+    SACK_PERMITTED,
+    SYN,
+    TIMESTAMPS,
+    URG,
+    WINDOW_SCALE,
+    Arp,
+    Icmp,
+    IPv4,
+    IPv6,
+    Packet,
+    Tcp,
+    TcpOption,
+    Udp,
+)
+from netlab.report.icmp_names import ICMP_ERRORS, icmp_name
+from netlab.report.line import NO_FLAGS, Line
+from netlab.report.pcapng import Frame
+
+BROADCAST = "broadcast"
+
+_PROTOCOLS = {
+    ICMP: "ICMP", TCP: "TCP", UDP: "UDP", ICMPV6: "ICMPv6",
+    2: "IGMP", 47: "GRE", 50: "ESP", 89: "OSPF", 132: "SCTP",
+}  # fmt: skip
+_ECHO = {4: (0, 8), 6: (128, 129)}  # types by version
+_NEIGHBOUR = (135, 136)  # ICMPv6: solicitation and advertisement (RFC 4861)
+
+
+class Narrator:
+    """Frames in the order of their time, one line each; it remembers the connections that it has seen."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = {address: word for address, name in names.items() if (word := as_word(name))}
+        self._connections = Connections()
+        self._start: int | None = None
+
+    def line(self, frame: Frame) -> Line:
+        """Tell one packet; time counts from the first that was told."""
+        if self._start is None:
+            self._start = frame.time_ns
+        packet = dissect(frame.data, frame.original_length)
+        source, destination = self._ends(packet)
+        flags, fields, remarks = self._tell(packet)
+        remarks += _faults(packet)
+        if len(frame.data) < frame.original_length:
+            remarks.append(f"recorded {len(frame.data)} of {frame.original_length} bytes")
+        return Line(
+            (frame.time_ns - self._start) // 1000,
+            source,
+            destination,
+            _protocol(packet),
+            flags,
+            tuple(fields),
+            tuple(remark for text in remarks if (remark := as_remark(text))),
+        )
+
+    def name(self, address: str) -> str:
+        """Return whose address this is, or the address."""
+        return self._names.get(address, address)
+
+    def _ends(self, packet: Packet) -> tuple[str, str]:
+        ip, arp, ethernet, transport = packet.ip, packet.arp, packet.ethernet, packet.transport
+        if ip is not None:
+            if isinstance(transport, Tcp | Udp):
+                return (
+                    self._endpoint(ip.source, transport.source_port),
+                    self._endpoint(ip.destination, transport.destination_port),
+                )
+            return self.name(ip.source), self.name(ip.destination)
+        if ethernet is None:
+            return "?", "?"
+        to_all = ethernet.destination == "ff:ff:ff:ff:ff:ff"
+        if arp is None:
+            return ethernet.source, BROADCAST if to_all else ethernet.destination
+        probes = arp.sender_address == "0.0.0.0"  # noqa: S104 - an ARP probe's sender (RFC 5227), nothing is bound
+        source = ethernet.source if probes else self.name(arp.sender_address)
+        return source, BROADCAST if to_all else self.name(arp.target_address)
+
+    def _endpoint(self, address: str, port: int) -> str:
+        name = self.name(address)
+        return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+    def _tell(self, packet: Packet) -> tuple[str, list[str], list[str]]:
+        """Return flags, fields and remarks."""
+        transport, flags = packet.transport, ""
+        remarks: list[str] = []
+        length = f"len={packet.payload_length}"
+        if packet.arp is not None:
+            fields = self._arp(packet.arp)
+        elif isinstance(transport, Tcp) and packet.ip is not None:
+            flags = ",".join(transport.flag_names) or NO_FLAGS
+            fields, remarks = self._tcp(packet, packet.ip, transport)
+        elif isinstance(transport, Icmp):
+            fields, remarks = self._icmp(packet, transport)
+            fields.append(length)
+        else:
+            fields = [length]
+        if packet.ip is not None and packet.is_fragment:
+            more = ["more"] if packet.ip.more_fragments else []
+            fields += [f"fragment={packet.ip.fragment_offset}", *more]
+        return flags, fields, [application_summary(packet), *remarks]
+
+    def _arp(self, arp: Arp) -> list[str]:
+        if arp.operation == 1:
+            return ["who-has", self.name(arp.target_address), "tell", self.name(arp.sender_address)]
+        if arp.operation == 2:
+            return [self.name(arp.sender_address), "is-at", arp.sender_mac]
+        return [f"operation={arp.operation}"]
+
+    def _tcp(self, packet: Packet, ip: IPv4 | IPv6, tcp: Tcp) -> tuple[list[str], list[str]]:
+        segment = self._connections.observe(ip, tcp, packet.payload_length)
+        fields = [f"seq={segment.seq}"]
+        if segment.ack is not None:
+            fields.append(f"ack={segment.ack}")
+        fields += [f"win={tcp.window}", f"len={packet.payload_length}"]
+        if tcp.flags & URG:
+            fields.append(f"urg={tcp.urgent}")
+        if tcp.flags & SYN:
+            fields += filter(None, map(_syn_option, tcp.options))
+        fields += (f"sack={left}-{right}" for left, right in segment.sacks)
+        return fields, list(segment.remarks)
+
+    def _icmp(self, packet: Packet, icmp: Icmp) -> tuple[list[str], list[str]]:
+        fields = [icmp_name(icmp.version, icmp.type, icmp.code)]
+        remarks: list[str] = []
+        if icmp.type in _ECHO[icmp.version]:
+            fields += [f"id={icmp.rest >> 16}", f"seq={icmp.rest & 0xFFFF}"]
+        elif icmp.version == 6 and icmp.type in _NEIGHBOUR and len(packet.payload) >= 16:
+            fields.append(f"target={self.name(str(IPv6Address(packet.payload[:16])))}")
+        elif icmp.type in ICMP_ERRORS[icmp.version]:
+            about = dissect_ip(packet.payload)
+            if about.ip is not None:
+                source, destination = self._ends(about)
+                remarks.append(f"for {source} > {destination} {_protocol(about)}")
+        return fields, remarks
+
+
+def as_word(text: str) -> str:
+    """Return a name as one word: what is no visible character becomes an underscore."""
+    return "".join(c if c.isprintable() and c != " " else "_" for c in text)
+
+
+def as_remark(text: str) -> str:
+    """Return a text that stays within its column and line: visible characters, single spaces."""
+    return " ".join("".join(c if c.isprintable() else "·" for c in text).split())
+
+
+def _protocol(packet: Packet) -> str:
+    if packet.ip is not None:
+        return _PROTOCOLS.get(packet.ip.protocol, f"IP-{packet.ip.protocol}")
+    if packet.ethernet is None:
+        return "Ethernet"
+    kind = packet.ethernet.type
+    # Below 1536 the field is a length (IEEE 802.3), and what follows is LLC.
+    known = {ARP: "ARP", IPV4: "IPv4", IPV6: "IPv6"}
+    return known.get(kind, f"0x{kind:04x}") if kind >= 0x600 else "LLC"
+
+
+def _syn_option(option: TcpOption) -> str:
+    """Return an option as a word; a timestamp's value is left out: the clock chooses it."""
+    if option.kind == NO_OPERATION:
+        return ""
+    if option.kind == MSS:
+        return f"mss={int.from_bytes(option.value)}"
+    if option.kind == WINDOW_SCALE:
+        return f"wscale={option.value[0]}"
+    return {SACK_PERMITTED: "sackok", TIMESTAMPS: "ts"}.get(option.kind, f"option={option.kind}")
+
+
+def _faults(packet: Packet) -> list[str]:
+    vlans = packet.ethernet.vlans if packet.ethernet else ()
+    faults = [f"VLAN {vlan}" for vlan in vlans]
+    if ip_checksum_ok(packet) is False:
+        faults.append("bad checksum (IPv4)")
+    if transport_checksum_ok(packet) is False:
+        faults.append(f"bad checksum ({_protocol(packet)})")
+    if packet.malformed:
+        faults.append(f"malformed: {packet.malformed}")
+    return faults

@@ -1,0 +1,113 @@
+"""The trace of a run: one line a packet, with names for addresses and numbers that count from each SYN.
+
+`write_trace` makes it from a capture, `read_trace` takes it back; `netlab.report.compare` compares two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+from pathlib import Path
+
+from netlab.errors import Fault, InputError, MachineError, NetlabError, Place
+from netlab.report.line import Line, Widths, format_line, parse_line
+from netlab.report.narrator import Narrator, as_word
+from netlab.report.pcapng import ETHERNET, Capture, Frame, read_capture
+
+__all__ = [
+    "Line",
+    "Trace",
+    "format_line",
+    "format_trace",
+    "read_trace",
+    "trace",
+    "trace_of_capture",
+    "write_trace",
+]
+
+HEADER = "# netlab trace 1"  # the number changes when a line's meaning does
+
+_EXPLANATION = (
+    "# seconds since the first packet  who > whom  protocol  [TCP flags]  fields  remarks",
+    "# seq and ack count from the SYN of their direction; win and the rest are as in the packet.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A capture told; `names` are by address, `dropped` is how many packets the recorder lost."""
+
+    lines: tuple[Line, ...]
+    names: Mapping[str, str] = field(default_factory=dict)
+    dropped: int = 0
+    truncated: bool = False
+
+
+def trace(frames: Iterable[Frame], names: Mapping[str, str]) -> Iterator[Line]:
+    """Tell frames in the order of their time: what several recorders wrote into one file may be out of it."""
+    narrator = Narrator(names)
+    for frame in sorted(frames, key=attrgetter("time_ns")):
+        yield narrator.line(frame)
+
+
+def trace_of_capture(path: Path) -> Trace:
+    """Tell a pcapng file; raises as `read_capture` does, and NetlabError where a link is not Ethernet."""
+    capture = read_capture(path)
+    _check_link_types(capture, path)
+    lines = tuple(trace(capture.frames, capture.names))
+    return Trace(lines, capture.names, capture.dropped, capture.truncated)
+
+
+def format_trace(told: Trace) -> str:
+    """Write a trace.txt; without packets it is the header alone."""
+    header = [HEADER, *_EXPLANATION]
+    header += (f"# {as_word(name)} is {address}" for address, name in told.names.items())
+    if told.dropped:
+        header.append(f"# INCOMPLETE: the recorder lost {told.dropped} packets")
+    if told.truncated:
+        header.append("# INCOMPLETE: the recording was broken off")
+    widths = Widths.of(told.lines)
+    return "\n".join([*header, *(format_line(line, widths) for line in told.lines)]) + "\n"
+
+
+def read_trace(text: str, file: str = "trace.txt") -> tuple[Line, ...]:
+    """Read a trace.txt; InputError, with every line that is none, names `file`."""
+    rows = text.splitlines()
+    if not rows or rows[0] != HEADER:
+        where = Place(file, 1, 1)
+        what = f"this is not a trace that this netlab can read: it does not begin with “{HEADER}”"
+        raise InputError([Fault(where, what, "make it anew from the run's capture.pcapng")])
+    lines, faults = [], []
+    for number, row in enumerate(rows, 1):
+        if not row or row.startswith("#"):
+            continue
+        try:
+            lines.append(parse_line(row))
+        except ValueError as error:
+            hint = "make the trace anew from the run's capture.pcapng"
+            faults.append(Fault(Place(file, number, 1), f"not a trace's line: {error}", hint, row, len(row)))
+    if faults:
+        raise InputError(faults)
+    return tuple(lines)
+
+
+def write_trace(capture_path: Path, trace_path: Path) -> Trace:
+    """Write a capture's trace and return it; raises as `trace_of_capture`, MachineError if it cannot write.
+
+    A capture without packets is no error here: whoever expected some decides.
+    """
+    told = trace_of_capture(capture_path)
+    try:
+        trace_path.write_text(format_trace(told), encoding="utf-8")
+    except OSError as error:
+        raise MachineError(f"{trace_path}: {error.strerror}", "name a place that you may write to") from error
+    return told
+
+
+def _check_link_types(capture: Capture, path: Path) -> None:
+    used = {frame.interface for frame in capture.frames}
+    for interface in capture.interfaces:
+        if interface.link_type != ETHERNET and interface.name in used:
+            what = f"{path}: {interface.name} was not recorded as Ethernet (link type {interface.link_type})"
+            raise NetlabError(what, "record on an Ethernet interface rather than on “any”")

@@ -1,0 +1,265 @@
+"""YAML text to a tree in which every value knows its place; duplicate keys are found here.
+
+The tree is composed from the parser's events, not by yaml.compose: that one recurses (in C, until the
+process dies) on deep nesting, and expands aliases before anyone could count them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+import yaml
+
+from netlab.topology.faults import TOP, Faults, Mark, shown
+
+MAX_DEPTH = 32
+MAX_VALUES = 200_000  # after aliases are expanded
+
+# What YAML 1.1 (section 5.1) allows in a stream, negated; libyaml names no line for such a character.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+Resolve = Callable[[type[yaml.Node], str, tuple[bool, bool]], str]
+
+_STANDARD_TAG = "tag:yaml.org,2002:"
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A single value: its text, unquoted, and what YAML takes it for (str, int, float, bool, null, …)."""
+
+    mark: Mark
+    text: str
+    kind: str = "str"
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list of values."""
+
+    mark: Mark
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Keys with their values, in the order of the file; a key is its text, whatever YAML takes it for."""
+
+    mark: Mark
+    entries: tuple[tuple[Scalar, Value], ...]
+
+
+Value = Scalar | Sequence | Mapping
+
+
+class _StopError(Exception):
+    """The rest of the file cannot be read; the fault is noted."""
+
+
+def read(text: str, faults: Faults) -> Value | None:
+    """Return the tree of a text; None where it is empty or no YAML, with the fault noted."""
+    bad = _FORBIDDEN.search(text)
+    if bad:
+        before = text[: bad.start()]
+        column = bad.start() - (max(before.rfind("\n"), before.rfind("\r")) + 1) + 1
+        line = 1 + len(re.findall("\r\n|[\n\r]", before))
+        what = f"the character U+{ord(bad.group()):04X} may not stand in YAML"
+        faults.add(Mark(line, column), what, "delete it, or write it as an escape in double quotes")
+        return None
+    try:
+        return _compose(text, faults)
+    except yaml.MarkedYAMLError as error:
+        _note_syntax(error, text, faults)
+    except yaml.YAMLError as error:
+        faults.add(TOP, "this is not YAML", str(error).partition("\n")[0])
+    except _StopError:
+        pass
+    return None
+
+
+def _note_syntax(error: yaml.MarkedYAMLError, text: str, faults: Faults) -> None:
+    """Turn the parser's words into a fault at the place that it stopped."""
+    lines = text.splitlines() or [""]
+    marks = [at for at in (error.problem_mark, error.context_mark) if at and at.line < len(lines)]
+    # A bracket or quote that is never closed is found at the very end: it is shown where it opens.
+    mark = Mark(marks[0].line + 1, marks[0].column + 1) if marks else Mark(len(lines), len(lines[-1]) or 1)
+    line = lines[mark.line - 1]
+    indent = line[: len(line) - len(line.lstrip())]
+    if "\t" in indent:
+        tab = Mark(mark.line, indent.index("\t") + 1)
+        faults.add(tab, "a tab in the indentation", "YAML wants spaces there")
+        return
+    hint = "check quotes, brackets, colons and indentation up to here"
+    if error.context and error.context_mark:
+        # Only the line: its text is above the fault, where the reader looks next.
+        hint = f"{error.context}, which begins on line {error.context_mark.line + 1}: {hint}"
+    faults.add(mark, f"this is not YAML: {error.problem}", hint)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection that is still being read."""
+
+    start: yaml.CollectionStartEvent
+    mapping: bool
+    items: list[Value] = field(default_factory=list)
+    entries: list[tuple[Scalar, Value]] = field(default_factory=list)
+    keys: dict[str, Mark] = field(default_factory=dict)
+    key: Value | None = None
+    size_before: int = 0
+
+
+class _Composer:
+    """Events in, one finished tree out; a stack stands where recursion would."""
+
+    def __init__(self, faults: Faults, resolve: Resolve) -> None:
+        self.root: Value | None = None
+        self._faults = faults
+        self._resolve = resolve
+        self._stack: list[_Open] = []
+        self._anchors: dict[str, tuple[Value, int]] = {}
+        self._size = 0
+        self._documents = 0
+
+    def take(self, event: yaml.Event) -> None:
+        """Take the parser's next event."""
+        match event:
+            case yaml.ScalarEvent():
+                self._count(1, event)
+                scalar = self._scalar(event)
+                self._remember(event.anchor, scalar, 1)
+                self._attach(scalar)
+            case yaml.CollectionStartEvent():
+                self._open(event)
+            case yaml.CollectionEndEvent():
+                self._close(event)
+            case yaml.AliasEvent():
+                self._alias(event)
+            case yaml.DocumentStartEvent():
+                self._documents += 1
+                if self._documents > 1:
+                    self._stop(_mark(event), "a second YAML document begins", "one topology to a file")
+
+    def _open(self, event: yaml.CollectionStartEvent) -> None:
+        mapping = isinstance(event, yaml.MappingStartEvent)
+        self._check_tag(event, "map" if mapping else "seq")
+        self._count(1, event)
+        if len(self._stack) >= MAX_DEPTH:
+            self._stop(_mark(event), f"nested more than {MAX_DEPTH} deep", "a topology needs far less")
+        self._stack.append(_Open(event, mapping, size_before=self._size - 1))
+
+    def _close(self, event: yaml.CollectionEndEvent) -> None:
+        done = self._stack.pop()
+        value: Value
+        if done.mapping:
+            value = Mapping(_collection_mark(done, event), tuple(done.entries))
+        else:
+            value = Sequence(_collection_mark(done, event), tuple(done.items))
+        self._remember(done.start.anchor, value, self._size - done.size_before)
+        self._attach(value)
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        anchor = event.anchor or ""
+        if anchor not in self._anchors:
+            what, hint = (
+                "refers to no anchor before it",
+                f"write {shown('&' + anchor)} before what it repeats",
+            )
+            if any(anchor == outer.start.anchor for outer in self._stack):
+                what, hint = "stands within the value that it repeats", "write out what is meant"
+            self._stop(_mark(event), f"the alias {shown('*' + anchor)} {what}", hint)
+        value, size = self._anchors[anchor]
+        self._count(size, event)
+        self._attach(value)
+
+    def _attach(self, value: Value) -> None:
+        """Hand a finished value to the collection it stands in."""
+        if not self._stack:
+            self.root = value
+            return
+        parent = self._stack[-1]
+        if not parent.mapping:
+            parent.items.append(value)
+        elif parent.key is None:
+            parent.key = value
+        else:
+            key, parent.key = parent.key, None
+            self._enter(parent, key, value)
+
+    def _enter(self, parent: _Open, key: Value, value: Value) -> None:
+        """Add an entry to a mapping, unless its key is one that no topology can have."""
+        if not isinstance(key, Scalar):
+            self._faults.add(key.mark, "a list or mapping stands as a key", "a key is a word: quote it")
+            return
+        first = parent.keys.setdefault(key.text, key.mark)
+        if first is not key.mark:
+            what = f"the key {shown(key.text)} is there twice"
+            self._faults.add(key.mark, what, f"keep one; the first is at {self._faults.place(first)}")
+            return
+        if isinstance(value, Scalar) and value.mark.width == 0:
+            # An empty value has no characters of its own: its key stands for it.
+            value = Scalar(key.mark, value.text, value.kind)
+        parent.entries.append((key, value))
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
+        kind = "str"
+        if event.tag is not None and event.tag != "!":
+            kind = self._check_tag(event, "str")
+        elif event.implicit[0]:
+            # Keys are resolved too, for nothing: cheaper than to know here which this is.
+            kind = self._resolve(yaml.ScalarNode, event.value, event.implicit).removeprefix(_STANDARD_TAG)
+        return Scalar(_mark(event), event.value, kind)
+
+    def _check_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, default: str) -> str:
+        """Return the kind that an explicit tag names; one that is not YAML's own is a fault."""
+        if event.tag is None or event.tag == "!":
+            return default
+        if event.tag.startswith(_STANDARD_TAG) and event.tag[len(_STANDARD_TAG) :].isalpha():
+            return str(event.tag.removeprefix(_STANDARD_TAG))
+        self._faults.add(_mark(event), f"the tag {shown(event.tag)} means nothing here", "delete it")
+        return default
+
+    def _remember(self, anchor: str | None, value: Value, size: int) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = (value, size)
+
+    def _count(self, size: int, event: yaml.Event) -> None:
+        self._size += size
+        if self._size > MAX_VALUES:
+            what = f"the file expands to more than {MAX_VALUES} values"
+            self._stop(_mark(event), what, "use fewer aliases, or split the topology")
+
+    def _stop(self, mark: Mark, what: str, hint: str) -> NoReturn:
+        self._faults.add(mark, what, hint)
+        raise _StopError
+
+
+def _compose(text: str, faults: Faults) -> Value | None:
+    parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    try:
+        composer = _Composer(faults, parser.resolve)
+        while parser.check_event():
+            composer.take(parser.get_event())
+    finally:
+        parser.dispose()
+    return composer.root
+
+
+def _mark(event: yaml.Event) -> Mark:
+    """Return an event's place; one of several lines is as wide as the first (cut when drawn)."""
+    start, end = event.start_mark, event.end_mark
+    assert start is not None, "a parser's events have marks"
+    assert end is not None, "a parser's events have marks"
+    width = end.column - start.column if end.line == start.line else 1 << 20
+    return Mark(start.line + 1, start.column + 1, width)
+
+
+def _collection_mark(done: _Open, end: yaml.CollectionEndEvent) -> Mark:
+    """Underline a collection in brackets whole; one in block style by its first key, or its first dash."""
+    start, last = _mark(done.start), _mark(end)
+    if not done.start.flow_style:
+        return done.entries[0][0].mark if done.entries else Mark(start.line, start.column)
+    if last.line != start.line:
+        return Mark(start.line, start.column, 1 << 20)
+    return Mark(start.line, start.column, last.column + last.width - start.column)

@@ -1,0 +1,36 @@
+"""Every word of the topology language: keys, engines, record types, firewall rules."""
+
+from __future__ import annotations
+
+TOPOLOGY_KEYS = ("name", "seed", "search", "resolver", "networks", "nodes")
+NETWORK_KEYS = ("subnet",)
+NODE_KEYS = ("address", "interfaces", "services", "firewall")
+
+SERVICE_KEYS = {
+    "dns": ("engine", "zones"),
+    "http": ("engine", "content", "port"),
+}
+ENGINES = {
+    "dns": ("builtin",),
+    "http": ("builtin",),
+}
+
+DEFAULT_SEARCH = "lab.test"
+DEFAULT_NETWORK = ("lan", "10.0.0.0/24")
+
+# Record type → what its value looks like, for hints.
+RECORD_TYPES = {
+    "A": "an IPv4 address, as 10.0.0.80",
+    "AAAA": "an IPv6 address, as fd00::80",
+    "CNAME": "the name it stands for, as web",
+    "MX": "a preference and a mail server, as 10 mail",
+    "NS": "the name of a name server, as dns",
+    "PTR": "an absolute name, as www.lab.test.",
+    "SOA": "server, mailbox and five numbers, as dns hostmaster 1 3600 600 86400 300",
+    "TXT": "any text, as hello from the lab",
+}
+
+# Name → what it does, in a sentence; `netlab.plan.rules` says how.
+FIREWALL_RULES = {
+    "hold-back-rst": "Drops the RST that the node's own kernel would send for a connection it does not know.",
+}

@@ -1,0 +1,82 @@
+# The lab web by hand, as root. netlab needs neither root nor these programs:
+# it says the same to the kernel over netlink, inside namespaces of its own.
+
+# The fabric is the namespace in which the switches stand. Each switch is a bridge,
+# which forwards multicast like any cheap switch: to every port (no snooping).
+ip netns add fabric
+ip -n fabric link add name br-lan address 02:12:c3:38:a2:69 type bridge mcast_snooping 0
+ip -n fabric link set dev br-lan up
+
+# client: a host is a network namespace.
+ip netns add client
+ip -n client link set dev lo up
+# Its cable is a veth pair: one end in the node, the other a port of the switch.
+ip -n fabric link add name client address 02:4a:d4:eb:98:a3 type veth peer name eth0 address 02:5c:7f:2f:af:2d netns client
+ip -n fabric link set dev client master br-lan up
+# The sender fills in checksums itself, so that a capture shows true ones.
+ip netns exec client ethtool -K eth0 tx off
+ip -n client address add 10.0.0.10/24 brd + dev eth0 noprefixroute
+ip -n client link set dev eth0 up
+# The address alone would bring this route; by hand it gets RFC 6298's minimum of one
+# second before TCP sends again (Linux takes 0.2 s), which a slow script does not provoke.
+ip -n client route add 10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.10 rto_min 1000ms
+# Timers that would make a trace depend on the machine's speed are off.
+ip netns exec client sysctl -w net.ipv4.tcp_early_retrans=0
+ip netns exec client nft add table inet netlab
+ip netns exec client nft 'add chain inet netlab output { type filter hook output priority filter; policy accept; }'
+# hold-back-rst: The kernel knows no connection for a segment that a script asked for, and answers it with RST.
+ip netns exec client nft 'add rule inet netlab output tcp flags & rst == rst counter drop'
+# `ip netns exec` shows the files of /etc/netns/NAME in place of those of /etc.
+mkdir -p /etc/netns/client
+cat > /etc/netns/client/hosts <<'END'
+127.0.0.1 localhost
+10.0.0.10 client
+10.0.0.53 dns
+10.0.0.80 web
+END
+cat > /etc/netns/client/resolv.conf <<'END'
+search lab.test
+nameserver 10.0.0.53
+options timeout:1 attempts:2
+END
+
+# dns: a host is a network namespace.
+ip netns add dns
+ip -n dns link set dev lo up
+ip -n fabric link add name dns address 02:f4:da:23:1d:b6 type veth peer name eth0 address 02:a3:fb:20:dd:3f netns dns
+ip -n fabric link set dev dns master br-lan up
+ip netns exec dns ethtool -K eth0 tx off
+ip -n dns address add 10.0.0.53/24 brd + dev eth0 noprefixroute
+ip -n dns link set dev eth0 up
+ip -n dns route add 10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.53 rto_min 1000ms
+ip netns exec dns sysctl -w net.ipv4.tcp_early_retrans=0
+mkdir -p /etc/netns/dns
+cp /etc/netns/client/hosts /etc/netns/dns/
+cp /etc/netns/client/resolv.conf /etc/netns/dns/
+# Here netlab starts the dns service (builtin) in dns.
+
+# web: a host is a network namespace.
+ip netns add web
+ip -n web link set dev lo up
+ip -n fabric link add name web address 02:29:09:7c:48:56 type veth peer name eth0 address 02:0b:64:60:41:65 netns web
+ip -n fabric link set dev web master br-lan up
+ip netns exec web ethtool -K eth0 tx off
+ip -n web address add 10.0.0.80/24 brd + dev eth0 noprefixroute
+ip -n web link set dev eth0 up
+ip -n web route add 10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.80 rto_min 1000ms
+ip netns exec web sysctl -w net.ipv4.tcp_early_retrans=0
+mkdir -p /etc/netns/web
+cp /etc/netns/client/hosts /etc/netns/web/
+cp /etc/netns/client/resolv.conf /etc/netns/web/
+# Here netlab starts the http service (builtin) in web.
+
+# To try it:
+#   ip netns exec client ip address
+# To undo it:
+#   ip netns del client
+#   ip netns del dns
+#   ip netns del web
+#   ip netns del fabric
+#   rm -r /etc/netns/client
+#   rm -r /etc/netns/dns
+#   rm -r /etc/netns/web

@@ -1,0 +1,171 @@
+"""Comparing traces: what no seed decides makes no difference, and everything else does."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netlab.errors import InputError, NetlabError, UsageError
+from netlab.report.compare import compare, load, normalise, pair_conversations
+from netlab.report.line import Line
+from netlab.report.pcapng import Writer
+from netlab.report.trace import Trace, format_trace
+
+
+def line(ends: str, text: str, protocol: str = "TCP", time_us: int = 0) -> Line:
+    """Return a line from a short form: `client:1 > web:80` and its fields."""
+    source, _, destination = ends.partition(" > ")
+    return Line(
+        time_us, source, destination, protocol, "ACK" if protocol == "TCP" else "", tuple(text.split())
+    )
+
+
+TO_WEB, TO_CLIENT = "client:51515 > web:80", "web:80 > client:51515"
+TALK = [
+    line(ends, f"seq={seq} ack={ack} win=8192 len=0")
+    for number in range(8)
+    for ends, seq, ack in ((TO_WEB, 1, 64 * number + 1), (TO_CLIENT, 64 * number + 1, 1))
+]
+LINES = st.lists(
+    st.builds(line, st.sampled_from([TO_WEB, TO_CLIENT, "a > b"]), st.sampled_from(["len=1", "len=2"]))
+)
+
+
+@given(LINES.filter(bool), st.randoms(use_true_random=False))
+def test_times_and_interleaving_make_no_difference(lines: list[Line], chance: random.Random) -> None:
+    """A law: any merge of the same directions, at any times, is the same."""
+    queues = [[each for each in lines if each.flow == flow] for flow in normalise(lines)]
+    merged = []
+    while queues := [queue for queue in queues if queue]:
+        merged.append(replace(chance.choice(queues).pop(0), time_us=chance.randrange(10**9)))
+    assert compare(lines, merged).same
+    assert compare(lines, merged).flows
+
+
+@given(LINES.filter(bool), LINES.filter(bool))
+def test_everything_else_makes_one(here: list[Line], there: list[Line]) -> None:
+    """A law: the comparison calls the same what normalises to the same, and shows a difference otherwise."""
+    comparison = compare(here, there)
+    assert comparison.same == (normalise(here) == normalise(there))
+    assert comparison.same == (not any(list(flow.differences()) for flow in comparison.flows))
+    assert sum(len(flow.texts_here) for flow in comparison.flows) == len(here)
+    assert sum(len(flow.texts_there) for flow in comparison.flows) == len(there)
+
+
+def test_a_changed_packet_is_told_by_the_words_that_differ() -> None:
+    """Direction, the packet's number in it, and what stands on either side."""
+    changed = [replace(each, fields=("seq=1", "ack=9", "win=8192", "len=0")) if n == 12 else each
+               for n, each in enumerate(TALK)]  # fmt: skip
+    assert str(compare(TALK, changed)) == "client:51515 > web:80: packet 7: ack=385 here, ack=9 there"
+
+
+def test_a_missing_packet_does_not_make_the_rest_differ() -> None:
+    """What follows a missing packet is held against its own counterpart."""
+    without = TALK[:6] + TALK[7:]
+    missing = "only here: ACK  seq=1 ack=193 win=8192 len=0"
+    assert str(compare(TALK, without)) == f"client:51515 > web:80: packet 4: {missing}"
+    assert (
+        str(compare(without, TALK)) == f"client:51515 > web:80: packet 4: {missing.replace('here', 'there')}"
+    )
+
+
+def test_a_packet_of_another_shape_is_shown_whole() -> None:
+    """Words are held against each other only where there are as many."""
+    more = [*TALK[:-1], replace(TALK[-1], remarks=("bad checksum (TCP)",))]
+    told = str(compare(TALK, more))
+    assert told.endswith("[ACK  seq=449 ack=1 win=8192 len=0  bad checksum (TCP)] there")
+
+
+def test_a_flow_that_one_side_lacks() -> None:
+    """It is told once, with how much of it there is."""
+    arp = line("client > broadcast", "who-has web tell client", "ARP")
+    told = str(compare([arp, *TALK], TALK))
+    assert told == "client > broadcast: only here: 1 packets, the first: who-has web tell client"
+
+
+def test_many_differences_are_cut() -> None:
+    """Hundreds of lines say no more than the first twenty."""
+    other = [replace(each, fields=("len=9",)) for each in TALK * 5]
+    rows = str(compare(TALK * 5, other)).splitlines()
+    assert len(rows) == 2 * 21
+    assert rows[20] == "client:51515 > web:80: and 20 more differences"
+
+
+def test_diffs_own_form() -> None:
+    """The unified difference is diff's, with the directions as its files."""
+    flow = compare(TALK, TALK[2:]).flows[0]
+    rows = flow.unified().splitlines()
+    assert rows[:2] == ["--- client:51515 > web:80", "+++ client:51515 > web:80"]
+    assert rows[3] == "-ACK  seq=1 ack=1 win=8192 len=0"
+
+
+def test_a_port_that_the_kernel_chose_makes_no_difference() -> None:
+    """Two curls in the lab, from other ports in each run, are paired in order; both directions follow."""
+
+    def curls(*ports: int) -> list[Line]:
+        ends = ((f"client:{port} > web:80", f"web:80 > client:{port}") for port in ports)
+        return [line(way, f"len={n}") for n, both in enumerate(ends) for way in both]
+
+    assert compare(curls(40000, 50000), curls(33000, 32000)).same
+    assert compare(curls(40000, 50000), curls(50000, 32000)).same is False
+    mixed = compare(curls(40000), [*curls(33000), line("client:33000 > web:80", "len=7")])
+    assert (
+        str(mixed) == "client:40000 > web:80 (client:33000 > web:80 there): packet 2: only there: ACK  len=7"
+    )
+
+
+def test_what_differs_in_more_than_one_port_is_not_paired() -> None:
+    """Another host, another service or another protocol is another flow."""
+    mine = ("TCP", "client:1", "web:80")
+    for yours in [("TCP", "client:2", "web:81"), ("TCP", "dns:1", "web:80"), ("UDP", "client:2", "web:80")]:
+        assert pair_conversations({mine: 0}, {yours: 0}) == [(mine, mine), (yours, yours)]
+
+
+def test_nothing_recorded_is_not_the_same() -> None:
+    """Two empty traces prove nothing, so comparing them is an error."""
+    for here, there in (([], []), ([], TALK), (TALK, [])):
+        with pytest.raises(NetlabError, match="no packets were recorded"):
+            compare(here, there)
+
+
+def test_a_comparison_without_difference_says_of_what() -> None:
+    """The same, and how much of it."""
+    assert str(compare(TALK, TALK)) == "the same 16 packets in 2 directions of flows"
+
+
+def test_ten_thousand_packets_that_differ_are_compared_in_time() -> None:
+    """Long flows of the same few texts, the worst case of a matcher, take no minutes."""
+    long = [line(TO_WEB, "len=100")] * 10_000
+    other = [line(TO_WEB, "len=1"), *long[1:-1], line(TO_WEB, "len=2")]
+    assert len(list(compare(long, other).flows[0].differences())) == 2
+
+
+def test_load_takes_a_run_a_trace_or_a_capture(tmp_path: Path) -> None:
+    """A directory's trace, or its capture where there is no trace yet; either file by itself."""
+    with (tmp_path / "capture.pcapng").open("wb") as file:
+        writer = Writer(file)
+        writer.packet(writer.add_interface("lan"), 0, bytes(60))
+    from_capture = load(tmp_path)
+    assert [each.protocol for each in from_capture] == ["LLC"]
+    assert load(tmp_path / "capture.pcapng") == from_capture
+    (tmp_path / "trace.txt").write_text(format_trace(Trace(tuple(TALK))))
+    assert load(tmp_path) == load(tmp_path / "trace.txt") == tuple(TALK)
+
+
+def test_load_says_what_it_cannot_take(tmp_path: Path) -> None:
+    """No such path, a directory of something else, an empty file, another kind of file."""
+    with pytest.raises(UsageError, match="No such file"):
+        load(tmp_path / "none")
+    with pytest.raises(UsageError, match=r"neither trace\.txt nor capture\.pcapng"):
+        load(tmp_path)
+    (tmp_path / "empty").touch()
+    with pytest.raises(InputError, match="not a trace"):
+        load(tmp_path / "empty")
+    (tmp_path / "other").write_text("hello")
+    with pytest.raises(NetlabError, match="not a pcapng file"):
+        load(tmp_path / "other")
