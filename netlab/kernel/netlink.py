@@ -38,8 +38,8 @@ _IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE = 8, b"\1"
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 
 # linux/if_addr.h, linux/rtnetlink.h
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS, _IFA_F_NOPREFIXROUTE = 1, 2, 8, 0x200
-_RTA_DST, _RTA_OIF, _RTA_PREFSRC, _RTA_METRICS, _RTAX_RTO_MIN = 1, 4, 7, 8, 13
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS, _IFA_F_NOPREFIXROUTE = 1, 2, 4, 8, 0x200
+_RTA_DST, _RTA_OIF, _RTA_PREFSRC, _RTA_METRICS, _RTAX_LOCK, _RTAX_RTO_MIN = 1, 4, 7, 8, 1, 13
 _RT_TABLE_MAIN, _RTPROT_KERNEL, _RT_SCOPE_LINK, _RTN_UNICAST = 254, 2, 253, 1
 
 _SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17
@@ -107,7 +107,9 @@ def _named(name: str, mac: str) -> bytes:
 
 
 def _info(kind: bytes, data: bytes) -> bytes:
-    return _attribute(_IFLA_LINKINFO, _attribute(_IFLA_INFO_KIND, kind) + _attribute(_IFLA_INFO_DATA, data))
+    return _attribute(
+        _IFLA_LINKINFO, _attribute(_IFLA_INFO_KIND, kind + b"\0") + _attribute(_IFLA_INFO_DATA, data)
+    )
 
 
 _ONE_QUEUE = _number(_IFLA_NUM_TX_QUEUES, 1) + _number(_IFLA_NUM_RX_QUEUES, 1)
@@ -165,6 +167,8 @@ def address_add(ifindex: int, address: IPv4Interface, what: str) -> Message:
     packed = address.ip.packed
     body = _ADDRESS.pack(socket.AF_INET, address.network.prefixlen, 0, 0, ifindex)
     body += _attribute(_IFA_LOCAL, packed) + _attribute(_IFA_ADDRESS, packed)
+    if address.network.prefixlen < 31:  # RFC 3021: a network of two addresses has no broadcast
+        body += _attribute(_IFA_BROADCAST, address.network.broadcast_address.packed)
     body += _number(_IFA_FLAGS, _IFA_F_NOPREFIXROUTE)
     return Message(RTM_NEWADDR, _NEW, body, f"address {address} of {what}")
 
@@ -188,7 +192,9 @@ def route_add(ifindex: int, address: IPv4Interface, rto_min_ms: int, what: str) 
     )
     body += _attribute(_RTA_DST, network.network_address.packed) + _number(_RTA_OIF, ifindex)
     body += _attribute(_RTA_PREFSRC, address.ip.packed)
-    body += _attribute(_RTA_METRICS, _number(_RTAX_RTO_MIN, rto_min_ms))  # in milliseconds
+    # TCP heeds this metric only where it is locked.
+    locked = _number(_RTAX_LOCK, 1 << _RTAX_RTO_MIN)
+    body += _attribute(_RTA_METRICS, locked + _number(_RTAX_RTO_MIN, rto_min_ms))
     return Message(RTM_NEWROUTE, _NEW, body, f"route {network} of {what}")
 
 

@@ -1,9 +1,9 @@
 """The public API: a lab that runs. Start one from a plan, run commands and scripts in its nodes, stop it.
 
-    from netlab import lab, plan, topology
+from netlab import lab, plan, topology
 
-    with lab.start(plan.make_plan(topology.load(Path("topologies/web.yaml")))) as web:
-        print(web.output("client", ["dig", "+short", "www.lab.test"]).stdout)
+with lab.start(plan.make_plan(topology.load(Path("topologies/web.yaml")))) as web:
+    print(web.output("client", ["dig", "+short", "www.lab.test"]).stdout)
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import difflib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,12 +22,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from netlab.backends.netns import session
-from netlab.backends.netns.session import Running
+from netlab.backends.netns.session import PROMPT, Running
 from netlab.backends.netns.supervisor import Request
 from netlab.errors import ServiceError, TimeLimitError, UsageError
 from netlab.kernel.process import Command
 from netlab.lab.record import Record
 from netlab.plan.model import Plan
+
+__all__ = ["PROMPT", "Lab", "Running", "attach", "did_you_mean", "end", "running", "start", "start_detached"]
 
 # A lab has neither proxies nor the resolver habits of its host.
 _DROPPED = {"RES_OPTIONS", "LOCALDOMAIN", "HOSTALIASES"} | {
@@ -67,7 +70,7 @@ class Lab:
         self._known(node)
         variables = self._environment(node, os.environ if environment is None else environment)
         command = Command(tuple(argv), str(Path.cwd()), variables, terminal)
-        script = argv[0].endswith(".py") or argv[0] == session.PROMPT
+        script = argv[0].endswith(".py") or argv[0] == PROMPT
         return self._session.run(node, command, stdio, script=script)
 
     def run(self, node: str, argv: Sequence[str], *, seconds: float | None = None, **how: Any) -> int:  # noqa: ANN401 — launch's own
@@ -86,7 +89,11 @@ class Lab:
         self, node: str, argv: Sequence[str], *, seconds: float = 60.0, given: bytes = b""
     ) -> subprocess.CompletedProcess[str]:
         """Run a command and return its exit status, output and error output as text; `given` is its input."""
-        with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with (
+            tempfile.TemporaryFile() as told,
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+        ):
             told.write(given)
             told.seek(0)
             stdio = (told.fileno(), out.fileno(), err.fileno())
@@ -96,7 +103,7 @@ class Lab:
             text = [file.read().decode(errors="replace") for file in (out, err)]
         return subprocess.CompletedProcess(list(argv), status, *text)
 
-    def packets(self, node: str) -> tuple[Any, dict[int, str]]:
+    def packets(self, node: str) -> tuple[socket.socket, dict[int, str]]:
         """Return a packet socket in the node, for `netlab.kernel.packets.Ring`, and its interfaces' names by index."""
         self._known(node)
         return self._session.packets(node)
@@ -106,11 +113,19 @@ class Lab:
         self._known(node)
         return self._session.logs(node)
 
+    def lease(self) -> socket.socket:
+        """Return a connection that becomes readable when the lab has ended."""
+        return self._session.lease()
+
     def finish(self) -> None:
         """Complete the record; ServiceError where a service had ended before its time."""
         for ended in self._session.finish():
             status = ended["status"]
-            how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+            how = (
+                f"was killed by {signal.Signals(-status).name}"
+                if status < 0
+                else f"ended with status {status}"
+            )
             raise ServiceError(f"{ended['who']} {how} while the lab ran", "its log ends so", ended["log"])
 
     def stop(self) -> None:
@@ -138,7 +153,11 @@ class Lab:
         # Debian leaves these out of an ordinary user's PATH, and tcpdump and ip are there.
         known = [*path.split(os.pathsep), "/usr/local/sbin", "/usr/sbin", "/sbin"]
         variables["PATH"] = os.pathsep.join(dict.fromkeys([here, *known]))
-        variables |= {"NETLAB_LAB": self.info["name"], "NETLAB_NODE": node, "NETLAB_SEED": str(self.info["seed"])}
+        variables |= {
+            "NETLAB_LAB": self.info["name"],
+            "NETLAB_NODE": node,
+            "NETLAB_SEED": str(self.info["seed"]),
+        }
         if self.info["out"]:
             variables["NETLAB_OUT"] = self.info["out"]
         return variables

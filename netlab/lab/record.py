@@ -34,11 +34,17 @@ class Record:
         """One line for each of them."""
         return self.path / "trace.txt"
 
-    def write_trace(self) -> int:
-        """Write the trace of the capture; return how many packets there are."""
+    def write_trace(self) -> None:
+        """Write the trace of the capture."""
         from netlab.report.trace import write_trace
 
-        return len(write_trace(self.capture, self.trace).lines)
+        write_trace(self.capture, self.trace)
+
+    def packets(self) -> int:
+        """Return how many packets the trace tells of."""
+        from netlab.report.trace import read_trace
+
+        return len(read_trace(self.trace.read_text(encoding="utf-8")))
 
 
 def claim(out: Path | None, name: str) -> Record:
@@ -55,7 +61,9 @@ def claim(out: Path | None, name: str) -> Record:
             raise MachineError(what, "give a directory of yours with --out DIR") from error
         if record is not None:
             return record
-    raise UsageError(f"another run is writing to {out or RUNS / name}", "wait for it, or give another --out DIR")
+    raise UsageError(
+        f"another run is writing to {out or RUNS / name}", "wait for it, or give another --out DIR"
+    )
 
 
 def _candidates(out: Path | None, name: str) -> Iterator[Path]:

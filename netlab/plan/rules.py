@@ -13,7 +13,7 @@ RULES = {
         why="The kernel knows no connection for a segment that a script asked for, and answers it with RST.",
         chain="output",
         nft="tcp flags & rst == rst counter drop",
-        matches=(("meta l4proto", "tcp"), ("tcp flags", "rst")),
+        matches=(("protocol", "tcp"), ("tcp-flag", "rst")),
         verdict="drop",
     ),
 }

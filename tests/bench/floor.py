@@ -48,7 +48,8 @@ def _message(kind: int, flags: int, body: bytes) -> bytes:
 def _bridge() -> bytes:
     data = _attribute(5, struct.pack("=I", 0)) + _attribute(23, b"\0")  # no STP, no multicast snooping
     info = _attribute(1, b"bridge") + _attribute(2, data)
-    return _message(NEWLINK, CREATE, _IFINFO.pack(0, 0, BRIDGE, UP, UP) + _attribute(3, b"br0\0") + _attribute(18, info))
+    body = _IFINFO.pack(0, 0, BRIDGE, UP, UP) + _attribute(3, b"br0\0") + _attribute(18, info)
+    return _message(NEWLINK, CREATE, body)
 
 
 def _veth(number: int, namespace: int) -> bytes:
@@ -57,8 +58,9 @@ def _veth(number: int, namespace: int) -> bytes:
     peer = _IFINFO.pack(0, 0, ETH0, 0, 0) + _attribute(3, b"eth0\0") + queues
     peer += _attribute(28, struct.pack("=I", namespace))
     info = _attribute(1, b"veth") + _attribute(2, _attribute(1, peer))
-    near = _attribute(3, b"p%d\0" % number) + _attribute(10, struct.pack("=I", BRIDGE)) + queues
-    return _message(NEWLINK, CREATE, _IFINFO.pack(0, 0, BRIDGE + number, UP, UP) + near + _attribute(18, info))
+    near = _IFINFO.pack(0, 0, BRIDGE + number, UP, UP) + _attribute(3, b"p%d\0" % number)
+    near += _attribute(10, struct.pack("=I", BRIDGE)) + queues
+    return _message(NEWLINK, CREATE, near + _attribute(18, info))
 
 
 def _address(number: int) -> bytes:
@@ -111,8 +113,9 @@ def build(hosts: int, libc: ctypes.CDLL) -> list[int]:
     user, group = os.getuid(), os.getgid()
     if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "unshare")
-    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-        Path(f"/proc/self/{name}").write_text(text)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+    Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     fabric = _rtnetlink()
     # IPv6 off: each link's multicast would flood the bridge.
@@ -137,7 +140,7 @@ def build(hosts: int, libc: ctypes.CDLL) -> list[int]:
 
 
 def answered(held: list[int], libc: ctypes.CDLL) -> None:
-    """Return once the last host has answered the first: a datagram to a closed port comes back as an ICMP error."""
+    """Return once the last host has answered the first: a datagram to a closed port comes back as error."""
     libc.setns(held[1], CLONE_NEWNET)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.settimeout(5)

@@ -8,6 +8,7 @@ read that node's interfaces and routes (it reads them at import and does not not
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import random
 import signal
@@ -22,8 +23,9 @@ from netlab.backends.netns import channel
 from netlab.backends.netns.nodes import enter
 from netlab.kernel import process
 
-# What a script finds: a request to run it, and the three standard descriptors before the node's three.
+# In the place of a script's name: Scapy's own prompt.
 PROMPT = "<prompt>"
+SETTINGS = "/run/netlab/settings"
 
 
 def serve(end: socket.socket) -> int:
@@ -36,6 +38,8 @@ def serve(end: socket.socket) -> int:
                 status = os.waitstatus_to_exitcode(ended[1])
                 channel.send(end, {"id": jobs.pop(ended[0]), "exit": status})
 
+    # Scapy writes its settings there, and the user's own would make a lab's result theirs.
+    os.environ["XDG_CONFIG_HOME"] = SETTINGS
     import scapy.all  # noqa: F401 — imported here once, for every child
 
     signal.signal(signal.SIGCHLD, report)
@@ -81,12 +85,14 @@ def _renew_streams() -> None:
 
 def _refresh_scapy() -> None:
     from scapy.config import conf
+    from scapy.interfaces import get_working_if
 
     conf.ifaces.reload()
     conf.route.resync()
     if conf.route6 is not None:
         conf.route6.resync()
     conf.netcache.flush()
+    conf.iface = get_working_if()
 
 
 def _run_script(argv: list[str]) -> int:
@@ -130,9 +136,13 @@ def _exit_status(leave: SystemExit) -> int:
 
 def _prompt(names: dict[str, str]) -> int:
     """Scapy's own prompt, with the address of each node under the node's name."""
+    from scapy.config import conf
     from scapy.main import interact
 
+    sys.argv = ["scapy"]  # Scapy reads options of its own there
     legal = {name.replace("-", "_"): address for name, address in names.items()}
     listed = ", ".join(f'{name} = "{address}"' for name, address in legal.items())
-    interact(mydict=legal, mybanner=f"the lab's addresses: {listed}", loglevel=20)
+    print(f"The lab's addresses: {listed}")
+    conf.fancy_banner = False
+    interact(mydict=legal, loglevel=logging.ERROR)
     return 0

@@ -108,6 +108,10 @@ class Session:
         ended: list[dict[str, Any]] = self._ask("finish")["ended"]
         return ended
 
+    def lease(self) -> socket.socket:
+        """Return a connection that becomes readable when the lab has ended."""
+        return self._connect()
+
     def _ask(self, verb: str) -> dict[str, Any]:
         with self._connect() as end:
             channel.send(end, {"do": verb})

@@ -1,0 +1,152 @@
+"""Verbs that start nothing: check, plan, trace, doctor, completion."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from netlab.cli import console
+from netlab.errors import Fault, InputError, MachineError
+
+
+@click.command("check", short_help="Validate topology files; start nothing.")
+@click.argument("topologies", nargs=-1, required=True, metavar="TOPOLOGY...", type=click.Path(path_type=Path))
+@console.json_option
+def check_command(topologies: tuple[Path, ...], as_json: bool) -> int:
+    """Validate each TOPOLOGY and tell every fault with its place; exit status 2 where there is one.
+
+    \b
+    Example:
+      netlab check topologies/web.yaml
+    """  # noqa: D301
+    from netlab.plan import make_plan
+    from netlab.topology import load
+
+    faults: list[Fault] = []
+    for path in topologies:
+        try:
+            plan = make_plan(load(path))
+        except InputError as error:
+            faults += error.faults
+            continue
+        if not as_json:
+            services = sum(len(node.services) for node in plan.nodes)
+            counts = f"{len(plan.nodes)} nodes, {len(plan.switches)} switches, {services} services"
+            console.say(f"{path}: good ({counts})")
+    if as_json:
+        console.say_json([asdict(fault) for fault in faults])
+    elif faults:
+        raise InputError(faults)
+    return 2 if faults else 0
+
+
+@click.command("plan", short_help="Show what will exist: names, addresses, MACs, rules, files.")
+@console.topology_argument
+@console.seed_option
+@click.option("--commands", is_flag=True, help="Print the ip and nft commands that would do the same.")
+@console.json_option
+def plan_command(topology: Path, seed: int | None, commands: bool, as_json: bool) -> None:
+    """Show what `netlab run` and `netlab up` would make of TOPOLOGY; start nothing.
+
+    \b
+    Examples:
+      netlab plan topologies/web.yaml
+      netlab plan topologies/web.yaml --commands
+    """  # noqa: D301
+    from netlab.cli.running import load_plan
+    from netlab.plan import describe
+    from netlab.plan.commands import commands as as_commands
+
+    plan = load_plan(topology, seed)
+    if as_json:
+        console.say_json(describe.data(plan))
+    elif commands:
+        console.say("\n".join(as_commands(plan)))
+    else:
+        console.say(describe.text(plan).rstrip("\n"))
+
+
+@click.group("trace", short_help="Compare the traces of runs.")
+def trace_command() -> None:
+    """Compare the traces of runs.
+
+    \b
+    Example:
+      netlab trace diff runs/dns runs/dns.2
+    """  # noqa: D301
+
+
+@trace_command.command("diff")
+@click.argument("one", type=click.Path(path_type=Path))
+@click.argument("other", type=click.Path(path_type=Path))
+@console.json_option
+def diff_command(one: Path, other: Path, as_json: bool) -> int:
+    """Compare two runs: directories, trace.txt or pcapng files. Exit status 0: the same, 1: they differ.
+
+    Each direction of each flow is compared by itself, without times: what no seed decides is left out.
+
+    \b
+    Example:
+      netlab trace diff runs/handshake saved/handshake
+    """  # noqa: D301
+    from netlab.report.compare import compare, load
+
+    comparison = compare(load(one), load(other))
+    if as_json:
+        flows = [
+            {"flow": flow.title, "differences": [asdict(d) for d in flow.differences()]}
+            for flow in comparison.flows
+        ]
+        console.say_json({"same": comparison.same, "flows": flows})
+    else:
+        console.say(str(comparison).rstrip("\n"))
+    return 0 if comparison.same else 1
+
+
+@click.command("doctor", short_help="Tell what this machine allows, and the cure for each no.")
+@console.json_option
+def doctor_command(as_json: bool) -> int:
+    """Try what netlab needs and may use; exit status 3 where something needed is missing.
+
+    \b
+    Example:
+      netlab doctor
+    """  # noqa: D301
+    from netlab.kernel.probes import probe
+
+    findings = probe()
+    missing = [finding for finding in findings if finding.needed and finding.status == "no"]
+    if as_json:
+        console.say_json([asdict(finding) for finding in findings])
+        return MachineError.exit_status if missing else 0
+    colours = {"yes": "green", "no": "yellow", "unknown": "yellow"}
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        colour = "red" if finding in missing else colours[finding.status]
+        word = click.style(finding.status.ljust(7), fg=colour)
+        console.say(f"{word}  {finding.name.ljust(width)}  {finding.detail}".rstrip())
+        if finding.status == "no" and finding.cure:
+            console.say(f"{' ' * (width + 11)}cure: {finding.cure}")
+    console.say()
+    console.say("labs cannot run here yet: see the red lines" if missing else "labs can run here")
+    return MachineError.exit_status if missing else 0
+
+
+@click.command("completion", short_help="Print the shell's completion script.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion_command(shell: str) -> None:
+    """Print a script that teaches SHELL to complete netlab's words.
+
+    \b
+    Example:
+      eval "$(netlab completion bash)"
+    """  # noqa: D301
+    from click.shell_completion import get_completion_class
+
+    from netlab.cli.app import app
+
+    completion = get_completion_class(shell)
+    assert completion is not None
+    console.say(completion(app, {}, "netlab", "_NETLAB_COMPLETE").source())

@@ -1,0 +1,134 @@
+"""Verbs that run something in a node: run, exec, shell, scapy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from netlab.cli import console
+
+if TYPE_CHECKING:
+    from netlab.lab import Lab
+    from netlab.lab.record import Record
+    from netlab.plan.model import Plan
+
+
+def load_plan(topology: Path, seed: int | None) -> Plan:
+    """Load a topology file and plan it."""
+    from netlab.plan import make_plan
+    from netlab.topology import load
+
+    return make_plan(load(topology), seed=seed)
+
+
+@contextmanager
+def recorded(
+    plan: Plan, record: Record, *, warm: bool = False, visible: tuple[Path, ...] = ()
+) -> Iterator[Lab]:
+    """Run a lab for as long as the block lasts, recorded; the trace is written whatever happens in it."""
+    from netlab import lab
+
+    with lab.start(plan, record=record, warm=warm, visible=visible) as running:
+        try:
+            yield running
+        finally:
+            try:
+                running.finish()
+            finally:
+                record.write_trace()
+
+
+@click.command("run", short_help="Start a lab, run a command in a node, stop the lab.")
+@console.topology_argument
+@console.node_argument
+@console.command_argument
+@console.seed_option
+@console.out_option
+@console.limit_option
+def run_command(
+    topology: Path,
+    node: str,
+    command: tuple[str, ...],
+    seed: int | None,
+    out: Path | None,
+    time_limit: float | None,
+) -> int:
+    """Start the lab of TOPOLOGY, run COMMAND in NODE, and stop everything; the exit status is the command's.
+
+    A COMMAND that ends in .py is run with the lab's Python, Scapy at hand and `random` seeded.
+    The record is left in runs/NAME, NAME being the topology's.
+
+    \b
+    Examples:
+      netlab run topologies/web.yaml client -- dig www.lab.test
+      netlab run topologies/web.yaml client -- my_script.py
+    """  # noqa: D301
+    from netlab.cli import terminal
+    from netlab.lab.record import claim
+
+    plan = load_plan(topology, seed)
+    console.require_node(node, [planned.name for planned in plan.nodes], topology)
+    record = claim(out, plan.name)
+    with recorded(plan, record, warm=command[0].endswith(".py")) as lab:
+        status = terminal.run(lab, node, command, seconds=time_limit)
+    console.note(f"recorded in {record.shown}/")
+    return status
+
+
+@click.command("exec", short_help="Run a command in a node of a running lab.")
+@console.node_argument
+@console.command_argument
+@console.lab_option
+@console.limit_option
+def exec_command(node: str, command: tuple[str, ...], lab_name: str | None, time_limit: float | None) -> int:
+    """Run COMMAND in NODE of a lab that `netlab up` started; the exit status is the command's.
+
+    \b
+    Example:
+      netlab exec client -- ping -c 1 web
+    """  # noqa: D301
+    return _in_running_lab(lab_name, node, command, time_limit)
+
+
+@click.command("shell", short_help="Open a shell in a node of a running lab.")
+@console.node_argument
+@console.lab_option
+def shell_command(node: str, lab_name: str | None) -> int:
+    """Open a shell ($SHELL, else /bin/sh) in NODE of a lab that `netlab up` started.
+
+    \b
+    Example:
+      netlab shell client
+    """  # noqa: D301
+    shell = os.environ.get("SHELL", "/bin/sh")
+    return _in_running_lab(lab_name, node, (shell if os.access(shell, os.X_OK) else "/bin/sh",), None)
+
+
+@click.command("scapy", short_help="Open Scapy's prompt in a node of a running lab.")
+@console.node_argument
+@console.lab_option
+def scapy_command(node: str, lab_name: str | None) -> int:
+    """Open Scapy's prompt in NODE; each node's address is there under the node's name.
+
+    \b
+    Example:
+      netlab scapy client
+      >>> sr1(IP(dst=dns)/UDP(sport=50000)/DNS(qd=DNSQR(qname="www.lab.test")))
+    """  # noqa: D301
+    from netlab.lab import PROMPT
+
+    return _in_running_lab(lab_name, node, (PROMPT,), None)
+
+
+def _in_running_lab(lab_name: str | None, node: str, command: tuple[str, ...], limit: float | None) -> int:
+    from netlab import lab
+    from netlab.cli import terminal
+
+    running = lab.attach(lab_name)
+    console.require_node(node, running.nodes, f"lab {running.info['name']}")
+    return terminal.run(running, node, command, seconds=limit)
