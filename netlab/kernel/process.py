@@ -50,8 +50,9 @@ def fork(body: Callable[[], int]) -> int:
 
 
 def reset_signals() -> None:
-    """Give signals back the meaning that a program expects; Python itself ignores SIGPIPE."""
+    """Give signals back the meaning that a program expects; Python itself ignores SIGPIPE and SIGXFSZ."""
     signal.set_wakeup_fd(-1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for number in (
         signal.SIGINT,
         signal.SIGTERM,
@@ -59,6 +60,7 @@ def reset_signals() -> None:
         signal.SIGCHLD,
         signal.SIGPIPE,
         signal.SIGWINCH,
+        signal.SIGXFSZ,
     ):
         signal.signal(number, signal.SIG_DFL)
 

@@ -8,6 +8,7 @@ there is nothing to clean up. Each dies with its parent, so a killed caller take
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import resource
 import select
@@ -25,6 +26,8 @@ NAMESPACES = (
 )
 # Directories that the sandbox replaces by private, empty, writable ones.
 PRIVATE = ("/tmp", "/var/tmp", "/run")  # noqa: S108 — these are names of mount points, not of files
+# Files of proc that are the whole machine's, below /proc.
+GUARDED = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
@@ -116,6 +119,7 @@ def _keep(inside: Callable[[], None], view: View, keep: Sequence[int], mapped: i
     """Be the keeper: unshare, wait for the maps, start init, wait for its end."""
     report = keep[-1]
     caller = os.getppid()
+    gc.freeze()  # a file of the caller's that is garbage would close its number, which means another one here
     os.setsid()
     sc.set_process_name("netlab-keeper")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGWINCH):
@@ -144,7 +148,9 @@ def _init(inside: Callable[[], None], view: View, keep: Sequence[int], alive: in
     report = keep[-1]
     sc.die_with_parent(signal.SIGKILL)
     # The keeper may have ended between fork and prctl; then the other end of this pipe is gone.
-    if select.select([alive], [], [], 0)[0]:
+    poll = select.poll()
+    poll.register(alive, select.POLLIN)
+    if poll.poll(0):
         os._exit(1)
     sc.set_process_name("netlab-init")
     sc.raise_ambient_capabilities()
@@ -180,6 +186,8 @@ def _remount(view: View) -> None:
     devices = {name: os.open(f"/dev/{name}", os.O_PATH) for name in DEVICES}
     sc.mount_setattr("/", set_=sc.MOUNT_ATTR_RDONLY, recursive=True)
     sc.mount("proc", "/proc", "proc", sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC)
+    if os.geteuid() == 0:
+        _guard_kernel()
     for directory in PRIVATE:
         if Path(directory).is_dir() and not Path(directory).is_symlink():
             sc.mount("tmpfs", directory, "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "mode=1777")
@@ -192,6 +200,20 @@ def _remount(view: View) -> None:
     _private_devices(devices)
     for descriptor in (*held.values(), *devices.values()):
         os.close(descriptor)
+
+
+def _guard_kernel() -> None:
+    """Make the machine's own parameters read-only: their owner is uid 0, which root's lab is, without capabilities.
+
+    What belongs to a network namespace, /proc/sys/net, stays as it is.
+    """
+    for name in GUARDED:
+        path = f"/proc/{name}"
+        if Path(path).exists():
+            sc.mount(path, path, flags=sc.MS_BIND | sc.MS_REC)
+            sc.mount_setattr(path, set_=sc.MOUNT_ATTR_RDONLY)
+    sc.mount("/proc/sys/net", "/proc/sys/net", flags=sc.MS_BIND)
+    sc.mount_setattr("/proc/sys/net", clear=sc.MOUNT_ATTR_RDONLY)
 
 
 def _is_private(path: Path) -> bool:

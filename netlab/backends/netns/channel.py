@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import json
 import os
+import select
 import socket
 import struct
 import traceback
@@ -19,6 +20,7 @@ from netlab import errors
 
 LARGEST = 400_000  # bytes of one message: a command line with its environment
 _MOST_DESCRIPTORS = 16
+_TOO_LONG = "shorten the command or its environment"
 
 Message = dict[str, Any]
 
@@ -34,6 +36,8 @@ def pair() -> tuple[socket.socket, socket.socket]:
 def send(end: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
     """Send one message whole; LabError where it is too large or the other side has gone."""
     data = json.dumps(message).encode()
+    if len(data) > LARGEST:  # the kernel might take it, and the other side would see a part
+        raise errors.LabError(f"cannot talk to the lab: {len(data)} bytes are too many", _TOO_LONG)
     ancillary = []
     if descriptors:
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
@@ -42,9 +46,14 @@ def send(end: socket.socket, message: Message, descriptors: Sequence[int] = ()) 
     except (BrokenPipeError, ConnectionResetError):
         raise errors.LabError("the lab has ended", "start it again") from None
     except OSError as error:
-        raise errors.LabError(
-            f"cannot talk to the lab: {error.strerror}", "a shorter command may help"
-        ) from None
+        raise errors.LabError(f"cannot talk to the lab: {error.strerror}", _TOO_LONG) from None
+
+
+def wait(end: socket.socket, seconds: float | None) -> bool:
+    """Wait until `receive` has something to say; False when the time is over first."""
+    poll = select.poll()  # select(2) knows no descriptor above 1023
+    poll.register(end, select.POLLIN)
+    return bool(poll.poll(None if seconds is None else seconds * 1000))
 
 
 def receive(end: socket.socket) -> tuple[Message, list[int]] | None:

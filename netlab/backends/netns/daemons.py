@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -66,7 +67,8 @@ def launch_service(node: NodeSpace, service: Service, log: Path) -> Daemon:
         started = time.monotonic()
 
         def write(line: str) -> None:
-            os.write(1, f"{time.monotonic() - started:10.6f} {line}\n".encode())
+            with contextlib.suppress(OSError):  # a full disk is the recorder's to report: the server goes on
+                os.write(1, f"{time.monotonic() - started:10.6f} {line}\n".encode())
 
         try:
             server = ENGINES[service.kind, service.engine](service, str(node.plan.address), write)
@@ -117,9 +119,11 @@ def finish(daemon: Daemon, seconds: float) -> None:
     Raises LabError when it takes longer than `seconds`, ServiceError with its last words when it failed.
     """
     pidfd = os.pidfd_open(daemon.pid)
+    poll = select.poll()  # the namespaces of a large lab take the descriptors that select(2) knows
+    poll.register(pidfd, select.POLLIN)
     try:
         signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-        if not select.select([pidfd], [], [], seconds)[0]:
+        if not poll.poll(seconds * 1000):
             raise LabError(f"{daemon.who} did not end within {seconds:g} s", "the machine may be overloaded")
     finally:
         os.close(pidfd)

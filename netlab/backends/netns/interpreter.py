@@ -7,6 +7,8 @@ read that node's interfaces and routes (it reads them at import and does not not
 
 from __future__ import annotations
 
+import atexit
+import builtins
 import contextlib
 import logging
 import os
@@ -14,10 +16,12 @@ import random
 import signal
 import socket
 import sys
+import threading
 import traceback
+import warnings
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from types import ModuleType, TracebackType
+from typing import TextIO
 
 from netlab.backends.netns import channel
 from netlab.backends.netns.nodes import enter
@@ -40,6 +44,7 @@ def serve(end: socket.socket) -> int:
 
     # Scapy writes its settings there, and the user's own would make a lab's result theirs.
     os.environ["XDG_CONFIG_HOME"] = SETTINGS
+    _forget_caller()
     import scapy.all  # noqa: F401 — imported here once, for every child
 
     signal.signal(signal.SIGCHLD, report)
@@ -54,6 +59,32 @@ def serve(end: socket.socket) -> int:
         channel.send(end, {"id": job["id"], "pid": pid})
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
     return 0
+
+
+def _forget_caller() -> None:
+    """Undo what the process that started the lab had set up for itself, and a script must not meet.
+
+    Streams come first: Scapy's log keeps the standard error that it finds when it is imported.
+    """
+    _renew_streams()
+    atexit._clear()
+    logging.getLogger().handlers.clear()
+    warnings.resetwarnings()
+    for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+        warnings.simplefilter("ignore", category)
+    warnings.filterwarnings("default", category=DeprecationWarning, module="__main__")
+    warnings.showwarning = _show_warning
+
+
+def _show_warning(  # noqa: PLR0913 — warnings.showwarning's signature
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    (file or sys.stderr).write(warnings.formatwarning(message, category, filename, lineno, line))
 
 
 def _child(end: socket.socket, job: channel.Message, descriptors: list[int]) -> int:
@@ -100,9 +131,11 @@ def _run_script(argv: list[str]) -> int:
     path = Path(argv[0])
     sys.argv = argv
     sys.path.insert(0, str(path.resolve().parent))
-    space: dict[str, Any] = {"__name__": "__main__", "__file__": argv[0], "__builtins__": __builtins__}
+    # What looks a class up by its module (pickle, typing, unittest) must find the script there.
+    main = sys.modules["__main__"] = ModuleType("__main__")
+    vars(main).update(__file__=argv[0], __builtins__=builtins)
     try:
-        code = compile(path.read_bytes(), argv[0], "exec")
+        code = compile(path.read_bytes(), argv[0], "exec", dont_inherit=True)
     except OSError as error:
         print(f"netlab: {argv[0]}: {error.strerror} — is the path right, seen from the lab?", file=sys.stderr)
         return process.NOT_FOUND
@@ -110,7 +143,8 @@ def _run_script(argv: list[str]) -> int:
         traceback.print_exception(error.with_traceback(None))
         return 1
     try:
-        exec(code, space)
+        exec(code, vars(main))  # noqa: S102 — the user's own script, in the user's own lab
+        return 0
     except SystemExit as leave:
         return _exit_status(leave)
     except KeyboardInterrupt:
@@ -118,7 +152,16 @@ def _run_script(argv: list[str]) -> int:
     except BaseException as error:
         traceback.print_exception(error.with_traceback(_from_script(error.__traceback__)))
         return 1
-    return 0
+    finally:
+        _end_program()
+
+
+def _end_program() -> None:
+    """Wait for the script's threads, then do what it has left for its exit, as the end of a program does."""
+    ours = threading.current_thread()
+    while waiting := [each for each in threading.enumerate() if each is not ours and not each.daemon]:
+        waiting[0].join()
+    atexit._run_exitfuncs()
 
 
 def _from_script(trace: TracebackType | None) -> TracebackType | None:

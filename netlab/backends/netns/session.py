@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import socket
 import sys
@@ -50,7 +49,7 @@ class Running:
         deadline = None if seconds is None else time.monotonic() + seconds
         while self._status is None:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not select.select([self._end], [], [], left)[0]:
+            if not channel.wait(self._end, left):
                 raise TimeLimitError(f"the command still runs after {seconds:g} s")
             message = _answer(self._end)
             if "exit" in message:
@@ -123,7 +122,7 @@ class Session:
 
 
 def _hear(end: socket.socket) -> tuple[channel.Message, list[int]]:
-    if not select.select([end], [], [], _PATIENCE)[0]:
+    if not channel.wait(end, _PATIENCE):
         raise LabError(f"the lab has not answered for {_PATIENCE:g} s", "end it with `netlab down` or Ctrl-C")
     received = channel.receive(end)
     if received is None:
@@ -155,6 +154,9 @@ def start(request: Request, *, visible: Sequence[Path] = ()) -> Session:
 
     def leave() -> None:
         nonlocal keeper
+        # Not only closed: a child that this process has forked may hold the same socket.
+        with contextlib.suppress(OSError):
+            ours.shutdown(socket.SHUT_RDWR)
         ours.close()
         if keeper:
             os.waitpid(keeper, 0)
@@ -250,7 +252,7 @@ def attach(name: str) -> Session:
     def leave() -> None:
         with connect() as end:
             channel.send(end, {"do": "stop"})
-            select.select([end], [], [], _PATIENCE)
+            channel.wait(end, _PATIENCE)
         _wait_gone(name)
 
     connect().close()

@@ -19,8 +19,10 @@ from typing import Any
 
 from netlab.backends.netns import channel, daemons, interpreter
 from netlab.backends.netns.nodes import NodeSpace, enter
-from netlab.errors import LabError, NetlabError
+from netlab.errors import LabError
 from netlab.kernel import process
+from netlab.kernel.firewall import apply
+from netlab.kernel.namespace import entered
 from netlab.kernel.packets import packet_socket
 from netlab.kernel.syscalls import CLONE_NEWNET, setns
 from netlab.plan.model import Plan
@@ -61,6 +63,7 @@ class Supervisor:
     conversations: list[Conversation] = field(default_factory=list)
     warm: socket.socket | None = None
     jobs: int = 0
+    called_off: set[int] = field(default_factory=set)  # jobs that the interpreter has yet to fork
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
     # -- start ---------------------------------------------------------------------------------
@@ -89,9 +92,8 @@ class Supervisor:
         wire(plan, fabric, namespaces)
         os.close(fabric)
         self.nodes = {node.name: NodeSpace(node, namespaces[node.name]) for node in plan.nodes}
+        self._apply_rules()
         starting = []
-        if any(node.rules for node in plan.nodes):
-            starting.append(daemons.launch("the firewall", self._apply_rules, LOGS / "firewall.log"))
         if self.request.out is not None:
             self.recorder = daemons.launch("the recorder", self._record, LOGS / "recorder.log")
             starting.append(self.recorder)
@@ -109,15 +111,11 @@ class Supervisor:
         """The directory of the services' logs: in the record, if there is one."""
         return self.request.out / "logs" if self.request.out is not None else LOGS
 
-    def _apply_rules(self, ready: Any) -> int:
-        from netlab.kernel.firewall import apply
-
+    def _apply_rules(self) -> None:
         for node in self.nodes.values():
             if node.plan.rules:
-                setns(node.network, CLONE_NEWNET)
-                apply(node.plan.rules)
-        ready()
-        return 0
+                with entered(node.network):
+                    apply(node.plan.rules)
 
     def _record(self, ready: Any) -> int:
         from netlab.recording import record
@@ -196,7 +194,7 @@ class Supervisor:
         message, descriptors = received
         try:
             VERBS[message["do"]](self, conversation, message, descriptors)
-        except (NetlabError, OSError) as error:
+        except Exception as error:  # whatever one request provokes, the lab goes on
             self._tell(conversation, {"error": channel.encode_error(error)})
         finally:
             for descriptor in descriptors:
@@ -217,10 +215,13 @@ class Supervisor:
         self._signal(conversation, signal.SIGKILL)
 
     def _signal(self, conversation: Conversation, number: int) -> None:
-        """Signal the whole session of a command: it leads a process group of its own."""
+        """Signal the whole session of a command; a script that has not started yet is called off."""
         if conversation.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(conversation.pid, number)
+            _signal_session(conversation.pid, number)
+        elif conversation.job is not None:
+            self.called_off.add(conversation.job)
+            conversation.job = None
+            self._tell(conversation, {"exit": -number})
 
     def _reap(self, woken: socket.socket) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -277,7 +278,11 @@ class Supervisor:
             self.selector.unregister(self.warm)
             self.warm.close()
             self.warm = None
+            self.called_off.clear()
             lost = LabError("the lab's Python interpreter was killed", "run the script again: it starts anew")
+        elif received[0]["id"] in self.called_off:
+            self.called_off.remove(received[0]["id"])
+            _signal_session(received[0]["pid"], signal.SIGKILL)
         for conversation in self.conversations:
             if received is None and conversation.job is not None:
                 self._tell(conversation, {"error": channel.encode_error(lost)})
@@ -358,11 +363,21 @@ class Supervisor:
             path.write_text(json.dumps(counted, indent=1) + "\n")
             return 0
 
-        os.waitpid(process.fork(body), 0)
+        if os.waitpid(process.fork(body), 0)[1]:
+            raise LabError(f"the kernels' counters could not be written to {path}", "is the disk full?")
 
     def do_stop(self, _: Conversation, __: channel.Message, ___: list[int]) -> None:
         """End the lab: PID 1 goes, and the kernel takes the rest."""
         os._exit(0)
+
+
+def _signal_session(pid: int, number: int) -> None:
+    """Signal the process group that a command leads; the command alone, between its fork and its setsid."""
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 VERBS = {

@@ -1,0 +1,143 @@
+"""Lab handshake: a whole TCP connection made by hand: open it, ask for a page, take every segment, close.
+
+Usage: client.py [PATH] [--isn NUMBER] [--expect-rst]; the last is for lab rst, where our own kernel interferes.
+"""
+
+import argparse
+import base64
+import hashlib
+import random
+import sys
+import time
+from collections.abc import Callable
+
+from scapy.all import *
+from stream import SPACE, Stream  # beside this file
+
+MSS = 1460  # an Ethernet frame's 1500 bytes, less 20 for the IP header and 20 for the TCP header
+WINDOW = 8 * MSS  # less than the 10 segments that a server may begin with (RFC 6928): this is what limits it
+WAIT = 2.0  # seconds for any answer
+REFUSED = 3  # exit status when the server answers with RST
+
+
+class Connection:
+    """Our end: a socket of Scapy's, open from before the first segment to the end, and each segment's numbers."""
+
+    def __init__(self, server: str, isn: int | None) -> None:
+        self.ip, self.port = IP(dst=server), random.randint(49152, 65535)
+        # netlab seeds `random` before a script runs; run elsewhere, this draws other numbers each time.
+        self.seq, self.ack = random.randrange(SPACE) if isn is None else isn, 0
+        self.socket, self.sent, self.received = conf.L3socket(iface=self.ip.route()[0]), 0, 0
+
+    def send(self, flags: str, data: bytes = b"") -> None:
+        """Send a segment; SYN, FIN and each byte of data use up one sequence number."""
+        header = TCP(sport=self.port, dport=80, seq=self.seq, ack=self.ack, flags=flags, window=WINDOW)
+        header.options = [("MSS", MSS)] if "S" in flags else []
+        self.socket.send(self.ip / header / data)
+        self.seq = (self.seq + len(data) + ("S" in flags) + ("F" in flags)) % SPACE
+        self.sent += 1
+
+    def receive(self) -> tuple[TCP, bytes]:
+        """Wait for the server's next segment of this connection, and return it with its data."""
+        packet = wait_for(self.socket, lambda ip: (ip.src, ip[TCP].dport) == (self.ip.dst, self.port))
+        self.received += 1
+        if packet[TCP].flags.R:
+            explain_rst(packet)
+            sys.exit(REFUSED)
+        return packet[TCP], packet[Raw].load if Raw in packet else b""
+
+    def take(self, stream: Stream) -> TCP:
+        """Receive a segment; acknowledge all that is there by now, unless it was no more than an ACK itself."""
+        tcp, data = self.receive()
+        if data or tcp.flags.F:
+            stream.add(tcp.seq, data, fin=bool(tcp.flags.F))
+        if data or tcp.flags.F or tcp.flags.S:  # SYN-ACK once more: our ACK of it was lost
+            self.ack = stream.due
+            self.send("A")
+        return tcp
+
+
+def wait_for(sock: SuperSocket, wanted: Callable[[IP], bool]) -> IP:
+    """Return the next TCP packet that is wanted; ends the script if there is none for WAIT seconds."""
+    deadline = time.monotonic() + WAIT
+    while sock.select([sock], max(0, deadline - time.monotonic())):
+        packet = sock.recv()  # None for a packet that this socket itself has sent
+        if packet and TCP in packet and wanted(packet[IP]):
+            return packet[IP]
+    sys.exit(f"Nothing came within {WAIT:g} s. The last packets in trace.txt show what the server has heard.")
+
+
+def explain_rst(packet: IP) -> None:
+    """Say who sent an RST, and what it means."""
+    print(f"\n   RST from {packet.src}, the server: “what you just sent belongs to no connection of mine.”")
+    print("   To a SYN: nothing listens at that port. Later: the connection was reset meanwhile. Did our own")
+    print("   kernel do that? It knows no connection of ours, and answers the SYN-ACK with RST: see lab rst.")
+
+
+def shake_hands(connection: Connection, listener: SuperSocket | None) -> Stream:
+    """Open the connection in three segments (RFC 9293, section 3.5)."""
+    print(f"2. SYN: from port {connection.port} to 80; we count our bytes from a random A = {connection.seq}.")
+    connection.send("S")
+    tcp, _ = connection.receive()
+    print(f"3. SYN-ACK: the server counts from B = {tcp.seq}, and has heard A: ack = A+1. It came as\n")
+    tcp.show()
+    if tcp.flags != "SA" or tcp.ack != connection.seq:
+        sys.exit(f"No answer to our SYN: it needs SYN and ACK, and ack = A+1 = {connection.seq}.")
+    if listener:
+        rst = wait_for(listener, lambda ip: ip.src == connection.ip.src and ip[TCP].flags.R)
+        print(f"   Our node has answered that already, but not by this script: {rst.summary()}")
+    stream = Stream((tcp.seq + 1) % SPACE)
+    connection.ack = stream.due
+    connection.send("A")
+    print(f"4. ACK: seq = A+1 = {connection.seq}, ack = B+1 = {connection.ack}.")
+    return stream
+
+
+def fetch(connection: Connection, stream: Stream, path: str) -> None:
+    """Send the request, then acknowledge segment by segment until the response is whole."""
+    request = f"GET {path} HTTP/1.1\r\nHost: www.lab.test\r\nConnection: keep-alive\r\n\r\n"
+    print(f"5. GET {path}: {len(request)} bytes; PSH asks to hand them to the server's program at once.")
+    connection.send("PA", request.encode())
+    print(f"6. The response, an ACK for each segment; our window lets {WINDOW} bytes be under way, no more:")
+    while not (stream.finished or is_whole(stream)):
+        had = len(stream.data)
+        connection.take(stream)
+        if had < len(stream.data) <= 3 * MSS:
+            print(f"   bytes {had} to {len(stream.data) - 1}; we acknowledge B+{len(stream.data) + 1}")
+    print(f"   … up to byte {len(stream.data) - 1}")
+
+
+def close(connection: Connection, stream: Stream) -> None:
+    """Close from our side, in four segments: FIN, ACK, FIN, ACK (RFC 9293, section 3.6)."""
+    connection.send("FA")
+    print("7. FIN,ACK: we have nothing more to send.")
+    while connection.take(stream).ack != connection.seq:
+        pass
+    print("   ACK: the server has heard that.")
+    while not stream.finished:
+        connection.take(stream)
+    print("   FIN,ACK: nor has the server. Our ACK of that is the last segment.")
+
+
+def parse(stream: Stream) -> tuple[str, dict[str, str], bytes]:
+    """Return the response's status line, its header fields by lower-case name, and its body so far."""
+    head, _, body = bytes(stream.data).partition(b"\r\n\r\n")
+    status, *rows = head.decode("latin-1").split("\r\n")
+    return status, {row.partition(":")[0].lower(): row.partition(":")[2].strip() for row in rows}, body
+
+
+def is_whole(stream: Stream) -> bool:
+    """Tell whether the body is as long as Content-Length says; without that field, only FIN ends it."""
+    _, fields, body = parse(stream)
+    return b"\r\n\r\n" in stream.data and len(body) >= int(fields.get("content-length", SPACE))
+
+
+def judge(stream: Stream) -> int:
+    """Say what was fetched, and whether it is what the server says that it holds; return the exit status."""
+    status, fields, body = parse(stream)
+    digest = hashlib.sha256(body)
+    print(f"8. {status}\n   {len(body)} bytes of body, SHA-256 {digest.hexdigest()}")
+    told, ours = fields.get("repr-digest"), f"sha-256=:{base64.b64encode(digest.digest()).decode()}:"  # RFC 9530
+    same = told == ours and fields.get("content-length") == str(len(body))
+    print("   the same as what the server holds:", "yes" if same else "no" if told else "it does not say")
+    return 1 if told and not same else 0
