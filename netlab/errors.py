@@ -30,7 +30,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One mistake: where, what, and what to do; `text` is the line, `width` how many characters to underline."""
+    """One mistake: where, what, what to do; `text` is the line, `width` how many characters to underline."""
 
     place: Place
     what: str

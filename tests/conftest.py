@@ -13,7 +13,9 @@ GOLDEN = ROOT / "tests" / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the one flag that rewrites golden files; the diff is then read by a person."""
-    parser.addoption("--rewrite-golden", action="store_true", help="write golden files anew instead of comparing")
+    parser.addoption(
+        "--rewrite-golden", action="store_true", help="write golden files anew instead of comparing"
+    )
 
 
 @pytest.fixture
@@ -33,5 +35,5 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 @pytest.fixture
 def root() -> Path:
-    """The repository's top directory."""
+    """Return the repository's top directory."""
     return ROOT

@@ -14,8 +14,8 @@ NO_ERROR = 0
 
 def make_query(name: str) -> Packet:
     """Build the query from the inside out, as the headers will lie in the packet."""
-    # netlab seeds `random` before a script runs, so that a run can be repeated. Run elsewhere, this same
-    # script draws other numbers each time, as a real client must: who cannot guess them cannot forge an answer.
+    # netlab seeds `random` before a script runs, so that a run can be repeated. Run elsewhere, the script
+    # draws other numbers each time, as a real client must: who cannot guess them cannot forge an answer.
     question = DNSQR(qname=name, qtype="A")
     print(f"1. The question: which IPv4 address (an A record) has {name}?")
     message = DNS(id=random.randint(0, 65535), rd=1, qd=question)

@@ -11,7 +11,7 @@ PROTOCOLS = ("Ip", "Icmp", "Tcp", "Udp")
 
 
 def read(rules: Sequence[Rule]) -> dict[str, dict[str, int]]:
-    """Read the current namespace's counters: by protocol and name (RFC 1213's, `OutRsts`), and by firewall rule."""
+    """Read the current namespace's counters, by protocol and name (RFC 1213's), and those of its rules."""
     counted = parse_snmp(Path("/proc/thread-self/net/snmp").read_text())
     if rules:
         from netlab.kernel.firewall import counters

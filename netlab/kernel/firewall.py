@@ -17,7 +17,8 @@ TABLE = "netlab"
 _VERDICTS: Mapping[str, int] = {"drop": 0, "accept": 1}
 _CMP_EQ, _REGISTER, _META_L4PROTO, _TRANSPORT_HEADER = 0, 1, 16, 2  # linux/netfilter/nf_tables.h
 _PROTOCOLS: Mapping[str, int] = {"icmp": 1, "tcp": 6, "udp": 17}  # IANA's protocol numbers
-_TCP_FLAGS: Mapping[str, int] = dict(fin=1, syn=2, rst=4, psh=8, ack=16, urg=32)  # RFC 9293, 3.1
+# RFC 9293, 3.1
+_TCP_FLAGS: Mapping[str, int] = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32}
 _TCP_FLAGS_OFFSET = 13
 _RULE_TABLE, _RULE_EXPRESSIONS, _RULE_USERDATA = 1, 4, 7
 _EXPRESSION_NAME, _EXPRESSION_DATA = 1, 2

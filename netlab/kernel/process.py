@@ -75,11 +75,18 @@ def take_stdio(descriptors: Sequence[int], *, terminal: bool) -> None:
         os.setsid()
 
 
-def become(command: Command, where: str) -> NoReturn:
-    """Replace this process by the command; where it cannot be, say so as a shell would, and exit 126 or 127."""
+def restore_limits() -> None:
+    """Close every descriptor but the standard three, and allow as many as the lab's maker had: a lab needs more."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    os.closerange(3, hard)
     soft = os.environ.pop("NETLAB_NOFILE", "")
     if soft:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (int(soft), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (int(soft), hard))
+
+
+def become(command: Command, where: str) -> NoReturn:
+    """Replace this process by the command; where it cannot be, say so as a shell would, and exit 126 or 127."""
+    restore_limits()
     with contextlib.suppress(OSError):
         os.chdir(command.directory)
     program = command.argv[0]

@@ -62,7 +62,7 @@ class Lab:
         environment: Mapping[str, str] | None = None,
         terminal: bool = False,
     ) -> Running:
-        """Start a command in a node, from the caller's directory; a word that ends in .py is a script for Scapy.
+        """Start a command in a node, from the caller's directory; what ends in .py is a script for Scapy.
 
         `stdio` are the descriptors of its standard input, output and error; with `terminal` the first
         becomes its controlling terminal. Raises UsageError where there is no such node.
@@ -74,7 +74,7 @@ class Lab:
         return self._session.run(node, command, stdio, script=script)
 
     def run(self, node: str, argv: Sequence[str], *, seconds: float | None = None, **how: Any) -> int:  # noqa: ANN401 — launch's own
-        """Run a command to its end and return its exit status; TimeLimitError after it was ended at its limit."""
+        """Run a command to its end and return its exit status; TimeLimitError when its limit ended it."""
         running = self.launch(node, argv, **how)
         try:
             return running.wait(seconds)
@@ -104,7 +104,7 @@ class Lab:
         return subprocess.CompletedProcess(list(argv), status, *text)
 
     def packets(self, node: str) -> tuple[socket.socket, dict[int, str]]:
-        """Return a packet socket in the node, for `netlab.kernel.packets.Ring`, and its interfaces' names by index."""
+        """Return a packet socket in the node, for `kernel.packets.Ring`, and interface names by index."""
         self._known(node)
         return self._session.packets(node)
 
@@ -201,7 +201,7 @@ def start_detached(
 
 
 def attach(name: str | None = None) -> Lab:
-    """Find a lab that runs; without a name, the only one. UsageError where it is not there, or not the only one."""
+    """Find a lab that runs; without a name, the only one. UsageError where that is not to be had."""
     running = session.names()
     if name is None:
         if not running:

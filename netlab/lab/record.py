@@ -1,4 +1,4 @@
-"""The record of a run: a directory with the capture, the trace, the kernels' counters and the services' logs."""
+"""The record of a run: a directory with the capture, the trace, the kernels' counters and the logs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A directory that this process writes to alone, for as long as it holds `lock`; `shown` is as the user knows it."""
+    """A directory that this process alone writes to, while it holds `lock`; `shown` is the user's name for it."""
 
     path: Path
     shown: Path
@@ -50,8 +50,8 @@ class Record:
 def claim(out: Path | None, name: str) -> Record:
     """Take a directory for the record of a run, emptied of an earlier one's files.
 
-    `out` is the user's own choice; without it `runs/NAME`, or `runs/NAME.2` and so on while others write there.
-    Raises UsageError where another run is writing to `out`, MachineError where nothing can be written.
+    `out` is the user's own choice; without it `runs/NAME`, or `runs/NAME.2` and so on while others
+    write there. Raises UsageError where another run is writing to `out`, MachineError where nothing can be.
     """
     for candidate in _candidates(out, name):
         try:
@@ -76,7 +76,7 @@ def _candidates(out: Path | None, name: str) -> Iterator[Path]:
 
 
 def _try_claim(directory: Path) -> Record | None:
-    """Lock and empty a directory; None where another process holds it. The kernel drops the lock with its holder."""
+    """Lock and empty a directory; None where another process holds it, until that ends."""
     directory.mkdir(parents=True, exist_ok=True)
     lock = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -58,7 +58,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class PlannedNode:
-    """All that makes one node: its ports, rules and services, and the files that only it sees (path → text)."""
+    """All that makes one node; `files` are those that only it sees (path → text)."""
 
     name: str
     ports: tuple[Port, ...]

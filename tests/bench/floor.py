@@ -6,10 +6,10 @@ netlab changes. Run as a program, it prints one line of JSON:
     python tests/bench/floor.py HOSTS  ->  {"start": milliseconds, "stop": milliseconds}
 
 As a lab does, the star lives in a child process. `start` is from the fork until the child says that every
-link is up (the proof, a datagram answered, comes after the clock), `stop` from the word to end until the child
-is gone. What makes it fast: one link message per veth, chosen ifindexes, one queue, the peer born in its
-namespace, no acknowledgments (errors are readable right after send), one RTM_GETLINK a port, which makes the
-kernel settle the link's state at once, and namespaces held by descriptors alone.
+link is up (the proof, a datagram answered, comes after the clock), `stop` from the word to end until the
+child is gone. What makes it fast: one link message per veth, chosen ifindexes, one queue, the peer born in
+its namespace, no acknowledgments (errors are readable right after send), one RTM_GETLINK a port, which makes
+the kernel settle the link's state at once, and namespaces held by descriptors alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One star of netlab's, measured as `floor.py` measures its own, and what else takes a running lab to measure.
+"""One star of netlab's, measured as `floor.py` measures its own, and what else a running lab can tell.
 
 Run as a program, it prints one line of JSON: `start` and `stop` in milliseconds; with --more also `exec` and
 `nsenter` (milliseconds a command) and `memory` (KiB of the lab's own processes, the kernel's not counted):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import builtins
 import contextlib
+import gc
 import logging
 import os
 import random
@@ -47,6 +48,7 @@ def serve(end: socket.socket) -> int:
     _forget_caller()
     import scapy.all  # noqa: F401 — imported here once, for every child
 
+    gc.freeze()  # what is garbage by now must not close, in a child, a number that the script has taken
     signal.signal(signal.SIGCHLD, report)
     while (received := channel.receive(end)) is not None:
         job, descriptors = received
@@ -92,8 +94,7 @@ def _child(end: socket.socket, job: channel.Message, descriptors: list[int]) -> 
     end.close()
     process.take_stdio(descriptors[:3], terminal=job["terminal"])
     enter((descriptors[3], descriptors[4], descriptors[5]))
-    for descriptor in descriptors:
-        os.close(descriptor)
+    process.restore_limits()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(job["environment"])

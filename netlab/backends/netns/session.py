@@ -167,13 +167,12 @@ def start(request: Request, *, visible: Sequence[Path] = ()) -> Session:
 
 def start_detached(request: Request, name: str, *, visible: Sequence[Path] = ()) -> None:
     """Start a lab that outlives this process, under a name; UsageError where a lab of that name runs."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
-        listener.bind(_address(name))
-    except OSError:
-        hint = f"end it with `netlab down {name}`, or give this one a --name"
-        raise UsageError(f"a lab named {name!r} is running already", hint) from None
-    with listener:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        try:
+            listener.bind(_address(name))
+        except OSError:
+            hint = f"end it with `netlab down {name}`, or give this one a --name"
+            raise UsageError(f"a lab named {name!r} is running already", hint) from None
         listener.listen(64)
         ours, _ = _spawn(request, listener, visible)
         ours.close()
