@@ -40,7 +40,8 @@ class Connection:
 
     def receive(self) -> tuple[TCP, bytes]:
         """Wait for the server's next segment of this connection, and return it with its data."""
-        packet = wait_for(self.socket, lambda ip: (ip.src, ip[TCP].dport) == (self.ip.dst, self.port))
+        ends = (self.ip.dst, self.port)
+        packet = wait_for("segment from the server", self.socket, lambda ip: (ip.src, ip[TCP].dport) == ends)
         self.received += 1
         if packet[TCP].flags.R:
             explain_rst(packet)
@@ -58,14 +59,14 @@ class Connection:
         return tcp
 
 
-def wait_for(sock: SuperSocket, wanted: Callable[[IP], bool]) -> IP:
+def wait_for(what: str, sock: SuperSocket, wanted: Callable[[IP], bool]) -> IP:
     """Return the next TCP packet that is wanted; ends the script if there is none for WAIT seconds."""
     deadline = time.monotonic() + WAIT
     while sock.select([sock], max(0, deadline - time.monotonic())):
         packet = sock.recv()  # None for a packet that this socket itself has sent
         if packet and TCP in packet and wanted(packet[IP]):
             return packet[IP]
-    sys.exit(f"Nothing came within {WAIT:g} s. The last packets in trace.txt show what the server has heard.")
+    sys.exit(f"No {what} within {WAIT:g} s. The last lines of trace.txt show how far the two have come.")
 
 
 def explain_rst(packet: IP) -> None:
@@ -77,9 +78,7 @@ def explain_rst(packet: IP) -> None:
 
 def shake_hands(connection: Connection) -> Stream:
     """Open the connection in three segments (RFC 9293, section 3.5)."""
-    print(
-        f"2. SYN: from port {connection.port} to 80; we count our bytes from a random A = {connection.seq}."
-    )
+    print(f"2. SYN: from port {connection.port} to 80; we count our bytes from A = {connection.seq}.")
     connection.send("S")
     tcp, _ = connection.receive()
     print(f"3. SYN-ACK: the server counts from B = {tcp.seq}, and has heard A: ack = A+1. It came as\n")
@@ -87,7 +86,8 @@ def shake_hands(connection: Connection) -> Stream:
     if tcp.flags != "SA" or tcp.ack != connection.seq:
         sys.exit(f"No answer to our SYN: it needs SYN and ACK, and ack = A+1 = {connection.seq}.")
     if connection.listener:
-        rst = wait_for(connection.listener, lambda ip: ip.src == connection.ip.src and ip[TCP].flags.R)
+        ours = connection.ip.src
+        rst = wait_for("RST of our own", connection.listener, lambda ip: ip.src == ours and ip[TCP].flags.R)
         print(f"   Our node has answered that already, but not by this script: {rst.summary()}")
     stream = Stream((tcp.seq + 1) % SPACE)
     connection.ack = stream.due
@@ -107,7 +107,8 @@ def fetch(connection: Connection, stream: Stream, path: str) -> None:
         connection.take(stream)
         if had < len(stream.data) <= 3 * MSS:
             print(f"   bytes {had} to {len(stream.data) - 1}; we acknowledge B+{len(stream.data) + 1}")
-    print(f"   … up to byte {len(stream.data) - 1}")
+    if len(stream.data) > 3 * MSS:
+        print(f"   … up to byte {len(stream.data) - 1}.")
 
 
 def close(connection: Connection, stream: Stream) -> None:

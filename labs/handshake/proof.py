@@ -15,7 +15,6 @@ from netlab.report.headers import ACK, FIN, PSH, RST, SYN, Tcp
 from netlab.report.pcapng import read_capture
 from netlab.topology.model import HttpService
 
-
 Segment = tuple[str, Tcp, bytes]
 """The switch's port where it came in, which has its sender's name; its header; its data."""
 

@@ -129,7 +129,7 @@ class Lab:
             raise ServiceError(f"{ended['who']} {how} while the lab ran", "its log ends so", ended["log"])
 
     def stop(self) -> None:
-        """End the lab; when this returns, no process of it is left."""
+        """End the lab: when this returns, the kernel has killed every process of it."""
         self._session.close()
         if self._record is not None:
             with contextlib.suppress(OSError):

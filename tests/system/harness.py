@@ -118,13 +118,17 @@ def children(pid: int, named: str = "") -> list[int]:
 
 
 def keeper_of(owner: int) -> int:
-    """Return the keeper of the one lab that a process owns."""
-    (keeper,) = children(owner, "netlab-keeper")
-    return keeper
+    """Return the keeper of the lab that a process has made last."""
+    return keepers(owner)[-1]
+
+
+def keepers(owner: int) -> list[int]:
+    """Return the keepers of a process's labs, the oldest first."""
+    return children(owner, "netlab-keeper")
 
 
 def init_of(owner: int) -> int:
-    """Return the supervisor, PID 1 inside, of the one lab that a process owns."""
+    """Return the supervisor, PID 1 inside, of the lab that a process has made last."""
     (init,) = children(keeper_of(owner))
     return init
 

@@ -63,7 +63,7 @@ def test_a_signalled_owner_leaves_nothing(tmp_path: Path, number: int) -> None:
 def test_killed_while_it_builds(tmp_path: Path, milliseconds: int, number: int) -> None:
     """A star of 200 nodes whose maker is killed or interrupted at several moments of its start is gone."""
     with harness.own(tmp_path, harness.write_star(tmp_path, 200), "n7") as started:
-        assert harness.wait_for(lambda: harness.children(started.pid, "netlab-keeper"))
+        assert harness.wait_for(lambda: harness.keepers(started.pid))
         # Not waiting for a condition: a moment in the middle is the point, and any will do.
         time.sleep(milliseconds / 1000)
         started.footprint.see()
@@ -306,7 +306,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match="service http of node web ended before it was ready") as caught:
         lab.start(replace(plan, nodes=nodes))
     assert any("TCP port 80 of 10.0.0.80 is taken" in line for line in caught.value.log)
-    assert harness.wait_for(lambda: not harness.children(os.getpid(), "netlab-"), harness.SOON)
+    assert harness.wait_for(lambda: not harness.keepers(os.getpid()), harness.SOON)
 
 
 def test_a_service_that_never_becomes_ready(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,7 +324,7 @@ def test_a_service_that_never_becomes_ready(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(daemons, "READY_SECONDS", 0.3)
     with pytest.raises(ServiceError, match=r"service http of node web was not ready after 0\.3 s"):
         lab.start(harness.web_plan())
-    assert harness.wait_for(lambda: not harness.children(os.getpid(), "netlab-"), harness.SOON)
+    assert harness.wait_for(lambda: not harness.keepers(os.getpid()), harness.SOON)
 
 
 @pytest.mark.parametrize("script", ["sleep 1000", "trap '' TERM; sleep 1000 & wait; wait; sleep 1000"])

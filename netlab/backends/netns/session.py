@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from netlab.kernel.process import Command
 
 __all__ = ["PROMPT", "Running", "Session", "attach", "names", "start", "start_detached"]
 
+_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)  # /proc/net/unix, where labs are found, is read by words
 _PATIENCE = 30.0  # seconds for an answer that needs no work; a lab that takes longer is stuck
 
 
@@ -159,6 +161,9 @@ def start(request: Request, *, visible: Sequence[Path] = ()) -> Session:
             ours.shutdown(socket.SHUT_RDWR)
         ours.close()
         if keeper:
+            # Its end kills init, and with that everything: no process of the lab runs on after this,
+            # though the kernel may still be taking its namespaces apart.
+            os.kill(keeper, signal.SIGKILL)
             os.waitpid(keeper, 0)
             keeper = 0
 
@@ -166,7 +171,9 @@ def start(request: Request, *, visible: Sequence[Path] = ()) -> Session:
 
 
 def start_detached(request: Request, name: str, *, visible: Sequence[Path] = ()) -> None:
-    """Start a lab that outlives this process, under a name; UsageError where a lab of that name runs."""
+    """Start a lab that outlives this process, under a name; UsageError where that is taken, or is none."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot be a lab's name", "take up to 64 letters, digits, dots and dashes")
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         try:
             listener.bind(_address(name))

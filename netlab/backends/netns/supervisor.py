@@ -26,6 +26,7 @@ from netlab.kernel.namespace import entered
 from netlab.kernel.packets import packet_socket
 from netlab.kernel.syscalls import CLONE_NEWNET, setns
 from netlab.plan.model import Plan
+from netlab.wiring import make_namespaces, wire
 
 LOGS = Path("/run/netlab/logs")
 FINISH_SECONDS = 10.0
@@ -80,8 +81,6 @@ class Supervisor:
 
     def build(self) -> None:
         """Bring up nodes, wires, rules, recorder and services; all are ready when it returns."""
-        from netlab.wiring import make_namespaces, wire
-
         self._catch_children()
         LOGS.mkdir(parents=True)
         plan = self.request.plan
