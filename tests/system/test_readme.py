@@ -1,0 +1,93 @@
+"""Every command that README shows runs, and does what README says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+SECONDS = 60
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """Return the fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, root: Path) -> Path:
+    """Give a copy of what a reader has at hand, so that runs/ and labs that run are the test's own."""
+    for name in ("labs", "topologies"):
+        shutil.copytree(root / name, tmp_path / name)
+    return tmp_path
+
+
+def run(line: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run one line of README as a shell would, without its comment."""
+    words = shlex.split(line, comments=True)
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    return subprocess.run(
+        words, cwd=directory, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+
+
+@pytest.mark.xdist_group("labs that outlive their command")
+def test_the_commands_run_in_order(root: Path, scratch: Path) -> None:
+    """Each line of the shell block succeeds, in the order in which a reader would type them."""
+    (block,) = blocks((root / "README.md").read_text(), "sh")
+    lines = [line for line in block.splitlines() if line.strip()]
+    assert len(lines) >= 9
+    name = f"readme-{os.getpid()}"
+    for line in lines:
+        # Tests run side by side: this one's lab has a name of its own.
+        line = line.replace("up topologies/web.yaml", f"up topologies/web.yaml --name {name}")
+        line = re.sub(r"^netlab (exec|capture|logs) (\w+)", rf"netlab \1 --lab {name} \2", line)
+        line = re.sub(r"^netlab down$", f"netlab down {name}", line)
+        done = run(line, scratch)
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+
+
+def test_the_shown_mistake_is_told_as_shown(root: Path, scratch: Path) -> None:
+    """The console block's file has the mistake, and the message is the very one."""
+    (block,) = blocks((root / "README.md").read_text(), "console")
+    command, _, shown = block.removeprefix("$ ").partition("\n")
+    (scratch / "mine.yaml").write_text("# mine\n\nnodes:\n  client:\n    adress: 10.0.0.10\n")
+    done = run(command, scratch)
+    assert done.returncode == 2
+    assert done.stderr.strip() == shown.strip()
+
+
+def test_the_smallest_file_is_good(root: Path, scratch: Path) -> None:
+    """The yaml block is a topology, and its nodes reach each other."""
+    (block,) = blocks((root / "README.md").read_text(), "yaml")
+    (scratch / "small.yaml").write_text(block)
+    assert run("netlab check small.yaml", scratch).returncode == 0
+    assert run("netlab run small.yaml a -- ping -c 1 b", scratch).returncode == 0
+
+
+def test_the_shown_answer_is_the_labs_last_word(root: Path, scratch: Path) -> None:
+    """What README shows of make lab-dns is what the lab prints."""
+    shown = blocks((root / "README.md").read_text(), "text")[0].strip()
+    done = run("netlab lab run dns", scratch)
+    assert done.returncode == 0
+    assert shown in done.stdout
+
+
+def test_every_verb_and_link_is_there(root: Path) -> None:
+    """README names every verb of the command line, and its links lead to files."""
+    text = (root / "README.md").read_text()
+    from netlab.cli.app import VERBS
+
+    for verb in VERBS:
+        assert re.search(rf"netlab {verb}\b", text), verb
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        assert (root / target).exists(), target
+    for target in re.findall(r"\bmake ([a-z][a-z-]+)", text):
+        assert re.search(rf"^{target}:", (root / "Makefile").read_text(), re.MULTILINE), target
