@@ -3,6 +3,7 @@
 NetlabError                     exit status 1
 ├── InputError                  2    a file the user wrote: one or more faults, each with its place
 ├── UsageError                  2    a word on the command line, a name that does not exist
+├── CaptureError                2    a capture that is damaged, is none, or holds no packets
 ├── MachineError                3    the machine refused or lacks something; the hint is the cure
 ├── LabError                    1    a lab failed to start, broke, or is not there
 │   └── ServiceError            1    a service died or never became ready; carries its last log lines
@@ -73,6 +74,12 @@ class InputError(NetlabError):
 
 class UsageError(NetlabError):
     """The command line names something that does not exist or does not go together."""
+
+    exit_status = 2
+
+
+class CaptureError(NetlabError):
+    """A recording cannot be read, or proves nothing: it is damaged, empty, or of another kind."""
 
     exit_status = 2
 

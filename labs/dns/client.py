@@ -32,8 +32,9 @@ def check(query: Packet, reply: Packet | None) -> None:
     """End the script, with the reason, unless the reply answers the query."""
     if reply is None:
         sys.exit("No answer within 2 s. UDP promises none: to ask again would be up to us.")
-    if not reply.haslayer(DNS):
-        sys.exit(f"No answer, but {reply.summary()}: is there a name server at {query[IP].dst}?")
+    if ICMP in reply:
+        error = reply.sprintf("%ICMP.type%, %ICMP.code%")
+        sys.exit(f"No answer, but ICMP: {error}. Is there a name server at {query[IP].dst}?")
     if reply[DNS].id != query[DNS].id:
         sys.exit(f"The answer has id {reply[DNS].id}: it is not the answer to our question.")
     if reply[DNS].rcode != NO_ERROR:

@@ -32,6 +32,7 @@ _RTNLGRP_LINK = 1
 # linux/if_link.h, linux/veth.h, linux/if.h
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 10, 18
 _IFLA_AF_SPEC, _IFLA_NET_NS_FD, _IFLA_NUM_TX_QUEUES, _IFLA_NUM_RX_QUEUES = 26, 28, 31, 32
+_IFLA_GSO_MAX_SEGS = 40
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
 _IFLA_BR_FORWARD_DELAY, _IFLA_BR_STP_STATE, _IFLA_BR_MCAST_SNOOPING = 1, 5, 23
 _IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE = 8, b"\1"
@@ -113,6 +114,9 @@ def _info(kind: bytes, data: bytes) -> bytes:
 
 
 _ONE_QUEUE = _number(_IFLA_NUM_TX_QUEUES, 1) + _number(_IFLA_NUM_RX_QUEUES, 1)
+# TCP would hand down bursts of segments as one and set PSH on the last of each; how long a burst is, is a
+# matter of timing. One at a time, and a trace has the same flags in every run.
+_NO_BURSTS = _number(_IFLA_GSO_MAX_SEGS, 1)
 # Snooping off: at 1000 ports the bridge's own multicast state costs more than the ports. No STP: no port
 # ever waits to forward.
 _BRIDGE = _info(
@@ -134,7 +138,7 @@ def veth_add(near: VethEnd, far: VethEnd, bridge: int, namespace: int) -> Messag
 
     `namespace` is a descriptor.
     """
-    peer = _LINK.pack(0, 0, far.ifindex, 0, 0) + _named(far.name, far.mac) + _ONE_QUEUE
+    peer = _LINK.pack(0, 0, far.ifindex, 0, 0) + _named(far.name, far.mac) + _ONE_QUEUE + _NO_BURSTS
     peer += _number(_IFLA_NET_NS_FD, namespace)
     body = _LINK.pack(0, 0, near.ifindex, _IFF_UP, _IFF_UP) + _named(near.name, near.mac)
     body += _number(_IFLA_MASTER, bridge) + _ONE_QUEUE + _info(b"veth", _attribute(_VETH_INFO_PEER, peer))

@@ -185,7 +185,7 @@ class _Reading:
         for place in places:
             if (place / word).is_file():
                 return (place / word).resolve()
-        where = " nor among the shipped ones" if len(places) > 1 else ""
-        what = f"there is no file {shown(word)} in this directory{where}"
+        where = ", nor among the shipped ones" if len(places) > 1 else ""
+        what = f"there is no file {shown(word)} here{where}"
         self.faults.add(value.mark, what, "correct its name")
         return None

@@ -13,7 +13,7 @@ from difflib import SequenceMatcher, unified_diff
 from itertools import zip_longest
 from pathlib import Path
 
-from netlab.errors import NetlabError, UsageError
+from netlab.errors import CaptureError, UsageError
 from netlab.report.line import Line
 from netlab.report.trace import read_trace, trace_of_capture
 
@@ -144,11 +144,11 @@ def normalise(lines: Iterable[Line]) -> dict[Flow, list[str]]:
 
 
 def compare(here: Sequence[Line], there: Sequence[Line]) -> Comparison:
-    """Compare two traces; NetlabError where one has no packets: two recordings of nothing prove nothing."""
+    """Compare two traces; CaptureError where one has no packets: two recordings of nothing prove nothing."""
     for lines, side in ((here, "first"), (there, "second")):
         if not lines:
             what = f"no packets were recorded in the {side} of the two traces"
-            raise NetlabError(what, "run the lab again; a run without packets proves nothing")
+            raise CaptureError(what, "run the lab again; a run without packets proves nothing")
     flows_here, flows_there = normalise(here), normalise(there)
     compared: list[FlowComparison] = []
     for mine, yours in pair_conversations(flows_here, flows_there):

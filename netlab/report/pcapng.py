@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import BinaryIO
 
-from netlab.errors import NetlabError, UsageError
+from netlab.errors import CaptureError, UsageError
 
 ETHERNET = 1  # LINKTYPE_ETHERNET
 SNAPLEN = 262144
@@ -141,7 +141,7 @@ class Reader:
     """Iterates over the frames of a file, of either byte order and any number of sections.
 
     `interfaces`, `names`, `statistics` (by index into `interfaces`) and `truncated` are complete once the
-    iteration has ended. What is no pcapng file, or a damaged one, raises NetlabError; `label` names it there.
+    iteration has ended. What is no pcapng file, or a damaged one, raises CaptureError; `label` names it there.
     """
 
     def __init__(self, file: BinaryIO, label: str = "the capture") -> None:
@@ -293,13 +293,13 @@ class Reader:
             yield code, body[at : at + size]
             at += size + (-size & 3)
 
-    def _damaged(self, why: str) -> NetlabError:
+    def _damaged(self, why: str) -> CaptureError:
         what = f"{self._label}: damaged at byte {self._offset}: {why}"
-        return NetlabError(what, "use the file as it was recorded, or record it again")
+        return CaptureError(what, "use the file as it was recorded, or record it again")
 
 
 def read_capture(path: Path) -> Capture:
-    """Return all of a file; UsageError where it cannot be opened, NetlabError where it is no sound pcapng."""
+    """Return all of a file; UsageError where it cannot be opened, CaptureError where it is no sound pcapng."""
     try:
         with path.open("rb") as file:
             reader = Reader(file, str(path))
@@ -311,13 +311,13 @@ def read_capture(path: Path) -> Capture:
 
 def _check_is_pcapng(start: bytes, label: str) -> None:
     if not start:
-        raise NetlabError(f"{label}: the file is empty", "the recording never began; record it again")
+        raise CaptureError(f"{label}: the file is empty", "the recording never began; record it again")
     if start[:4] in (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d"):
-        raise NetlabError(f"{label}: this is pcap, not pcapng", "convert it: editcap IN.pcap OUT.pcapng")
+        raise CaptureError(f"{label}: this is pcap, not pcapng", "convert it: editcap IN.pcap OUT.pcapng")
     if start[:2] == b"\x1f\x8b":
-        raise NetlabError(f"{label}: this file is compressed", "unpack it first: gunzip FILE")
+        raise CaptureError(f"{label}: this file is compressed", "unpack it first: gunzip FILE")
     if start[:4] != b"\n\r\r\n":
-        raise NetlabError(f"{label}: this is not a pcapng file", "name a capture that a lab recorded")
+        raise CaptureError(f"{label}: this is not a pcapng file", "name a capture that a lab recorded")
 
 
 def _text(value: bytes) -> str:

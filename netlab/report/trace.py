@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 
-from netlab.errors import Fault, InputError, MachineError, NetlabError, Place
+from netlab.errors import CaptureError, Fault, InputError, MachineError, Place
 from netlab.report.line import Line, Widths, format_line, parse_line
 from netlab.report.narrator import Narrator, as_word
 from netlab.report.pcapng import ETHERNET, Capture, Frame, read_capture
@@ -52,7 +52,7 @@ def trace(frames: Iterable[Frame], names: Mapping[str, str]) -> Iterator[Line]:
 
 
 def trace_of_capture(path: Path) -> Trace:
-    """Tell a pcapng file; raises as `read_capture` does, and NetlabError where a link is not Ethernet."""
+    """Tell a pcapng file; raises as `read_capture` does, and CaptureError where a link is not Ethernet."""
     capture = read_capture(path)
     _check_link_types(capture, path)
     lines = tuple(trace(capture.frames, capture.names))
@@ -110,4 +110,4 @@ def _check_link_types(capture: Capture, path: Path) -> None:
     for interface in capture.interfaces:
         if interface.link_type != ETHERNET and interface.name in used:
             what = f"{path}: {interface.name} was not recorded as Ethernet (link type {interface.link_type})"
-            raise NetlabError(what, "record on an Ethernet interface rather than on “any”")
+            raise CaptureError(what, "record on an Ethernet interface rather than on “any”")

@@ -136,6 +136,11 @@ def init_of(owner: int) -> int:
 # -- leftovers -------------------------------------------------------------------------------------
 
 
+def _start(pid: int) -> int:
+    stat = read_stat(pid)
+    return int(stat[1][19]) if stat else 0
+
+
 def _namespaces(pid: int) -> set[str]:
     held = set()
     with contextlib.suppress(OSError):
@@ -164,16 +169,19 @@ class Footprint:
     called: str = ""  # the name of a lab that outlives its maker
     namespaces: set[str] = field(default_factory=set)
     before: dict[str, str] = field(default_factory=own_namespaces)
+    seen: int = 0  # the start time, in proc's clock ticks, of the youngest of the lab's processes
 
     def see(self) -> None:
         """Note the namespaces that the lab's processes are in now."""
         for pid in marked(self.token):
             self.namespaces |= _namespaces(pid) - set(self.before.values())
+            self.seen = max(self.seen, _start(pid))
 
     def leftovers(self) -> list[str]:
         """Name all that is there of the lab."""
         left = [f"process {pid}: {read(pid, 'cmdline')!r}" for pid in marked(self.token)]
-        for pid in processes():
+        # The kernel gives a namespace's number again, to labs that others start meanwhile.
+        for pid in [pid for pid in processes() if _start(pid) <= self.seen]:
             left += [f"{name} of process {pid}" for name in _namespaces(pid) & self.namespaces]
         if own_namespaces() != self.before:
             left.append("the test's own namespaces have changed")

@@ -46,12 +46,15 @@ def test_the_commands_run_in_order(root: Path, scratch: Path) -> None:
     assert len(lines) >= 9
     name = f"readme-{os.getpid()}"
     for line in lines:
-        # Tests run side by side: this one's lab has a name of its own.
-        line = line.replace("up topologies/web.yaml", f"up topologies/web.yaml --name {name}")
-        line = re.sub(r"^netlab (exec|capture|logs) (\w+)", rf"netlab \1 --lab {name} \2", line)
-        line = re.sub(r"^netlab down$", f"netlab down {name}", line)
-        done = run(line, scratch)
+        done = run(_named(line, name), scratch)
         assert done.returncode == 0, (line, done.stdout, done.stderr)
+
+
+def _named(line: str, name: str) -> str:
+    """Give a line's lab a name of its own: tests run side by side."""
+    line = line.replace("up topologies/web.yaml", f"up topologies/web.yaml --name {name}")
+    line = re.sub(r"^netlab (exec|capture|logs) (\w+)", rf"netlab \1 --lab {name} \2", line)
+    return re.sub(r"^netlab down$", f"netlab down {name}", line)
 
 
 def test_the_shown_mistake_is_told_as_shown(root: Path, scratch: Path) -> None:

@@ -78,9 +78,13 @@ class Session:
 
     def run(self, node: str, command: Command, stdio: Sequence[int], *, script: bool = False) -> Running:
         """Start a command in a node, or a Python script in its warm interpreter."""
-        end = self._connect()
         verb = "script" if script else "run"
-        channel.send(end, {"do": verb, "node": node, "command": asdict(command)}, stdio)
+        end = self._connect()
+        try:
+            channel.send(end, {"do": verb, "node": node, "command": asdict(command)}, stdio)
+        except LabError:
+            end.close()
+            raise
         return Running(end)
 
     def packets(self, node: str) -> tuple[socket.socket, dict[int, str]]:
@@ -151,7 +155,11 @@ def start(request: Request, *, visible: Sequence[Path] = ()) -> Session:
     def connect() -> socket.socket:
         end, theirs = channel.pair()
         with theirs:
-            channel.send(ours, {"do": "converse"}, (theirs.fileno(),))
+            try:
+                channel.send(ours, {"do": "converse"}, (theirs.fileno(),))
+            except LabError:
+                end.close()
+                raise
         return end
 
     def leave() -> None:

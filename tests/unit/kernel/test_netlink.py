@@ -67,10 +67,9 @@ def test_veth_is_what_pyroute2_encodes(
 ) -> None:
     """A veth pair is one message: a bridge's port here, the peer born in its namespace, one queue each."""
     queues = [("IFLA_NUM_TX_QUEUES", 1), ("IFLA_NUM_RX_QUEUES", 1)]
-    peer = {
-        "index": far_index,
-        "attrs": [("IFLA_IFNAME", far), ("IFLA_ADDRESS", far_mac), *queues, ("IFLA_NET_NS_FD", 9)],
-    }
+    named = [("IFLA_IFNAME", far), ("IFLA_ADDRESS", far_mac)]
+    peer_attributes = [*named, *queues, ("IFLA_GSO_MAX_SEGS", 1), ("IFLA_NET_NS_FD", 9)]
+    peer = {"index": far_index, "attrs": peer_attributes}
     attributes = [("IFLA_IFNAME", near), ("IFLA_ADDRESS", near_mac), ("IFLA_MASTER", 100), *queues]
     attributes.append(info("veth", [("VETH_INFO_PEER", peer)]))
     wanted = link(netlink.RTM_NEWLINK, CREATE_NEW, attributes, {"index": near_index, **UP})

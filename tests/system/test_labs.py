@@ -1,0 +1,387 @@
+"""The shipped labs on real packets: what a student sees, what is recorded, and that every run is the same."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netlab.lab.catalogue import exercises, find
+from netlab.lab.record import read_kernel
+from netlab.report.compare import compare, load, normalise
+from netlab.report.pcapng import Writer
+
+NETLAB = Path(sys.executable).with_name("netlab")
+SEED = 2012
+LABS = ("dns", "handshake", "rst")
+SPACE = 2**32
+
+# Runs a lab twenty times, so many of them at once. Scapy is imported once: each lab's interpreter is a fork.
+REPEAT = """
+import os, sys
+from pathlib import Path
+import scapy.all
+from netlab import lab, topology
+from netlab.lab.catalogue import find
+from netlab.lab.record import claim
+from netlab.plan import make_plan
+
+name, out, at_once = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+exercise = find(name)
+plan = make_plan(topology.load(exercise.topology), seed=int(sys.argv[4]))
+
+def run(number):
+    record = claim(out / str(number), name)
+    with lab.start(plan, record=record, warm=True, visible=(exercise.script.parent,)) as running:
+        done = running.output(exercise.node, [str(exercise.script), *exercise.arguments], seconds=30)
+        running.finish()
+    record.write_trace()
+    if done.returncode:
+        print(f"run {number}: {done.returncode} {done.stderr}", file=sys.stderr, flush=True)
+    return done.returncode
+
+for first in range(0, 20, at_once):
+    children = []
+    for number in range(first, first + at_once):
+        child = os.fork()
+        if child == 0:
+            status = 99
+            try:
+                status = run(number)
+            finally:
+                os._exit(status)
+        children.append(child)
+    if any([os.waitpid(child, 0)[1] for child in children]):
+        sys.exit("a run failed")
+"""
+
+
+def netlab(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    argv = [str(word) for word in (NETLAB, *words)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd=cwd)
+
+
+def run_lab(name: str, out: Path, seed: int = SEED) -> subprocess.CompletedProcess[str]:
+    """Run a shipped lab."""
+    return netlab("lab", "run", name, "--out", out, "--seed", str(seed))
+
+
+def prove(name: str, run: Path) -> subprocess.CompletedProcess[str]:
+    """Judge a record as the lab's proof does."""
+    argv = [sys.executable, str(find(name).proof), str(run)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+
+def normal_form(run: Path) -> str:
+    """Return the trace without what no seed decides: each direction of each flow by itself, no times."""
+    rows = []
+    for (protocol, source, destination), texts in sorted(normalise(load(run)).items()):
+        rows += [f"{protocol}  {source} > {destination}", *(f"    {text}" for text in texts)]
+    return "\n".join(rows) + "\n"
+
+
+@pytest.fixture(scope="module")
+def runs(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, tuple[subprocess.CompletedProcess[str], Path]]:
+    """Run each lab once, and give what it said and where its record is."""
+    top = tmp_path_factory.mktemp("labs")
+    return {name: (run_lab(name, top / name), top / name) for name in LABS}
+
+
+Runs = dict[str, tuple[subprocess.CompletedProcess[str], Path]]
+
+
+# -- what a student sees -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_a_lab_succeeds(runs: Runs, name: str) -> None:
+    """The exit status is 0, every point of evidence holds, and nothing but the lab's own words is said."""
+    done, out = runs[name]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\n1. yes  " in done.stdout
+    assert ". NO " not in done.stdout
+    assert f"recorded in {out}/" in done.stdout + done.stderr
+    assert not [word for word in ("WARNING", "Warning", "Traceback") if word in done.stdout + done.stderr]
+
+
+def test_dns_prints_the_answer(runs: Runs) -> None:
+    """The packet sent, the packet got, and the answer on a line of its own."""
+    lines = runs["dns"][0].stdout.splitlines()
+    assert "www.lab.test. A 10.0.0.80" in lines
+    assert lines.count("###[ UDP ]###") == 2
+    assert [line[:2] for line in lines if line[:1].isdigit()][:7] == [f"{n}." for n in range(1, 8)]
+    assert len(lines) < 150
+
+
+def test_handshake_prints_what_was_fetched(runs: Runs, root: Path) -> None:
+    """Status line, length and digest are those of the file that is served, and the server says the same."""
+    page = (root / "topologies" / "www" / "index.html").read_bytes()
+    assert len(page) >= 64 * 1024
+    said = runs["handshake"][0].stdout
+    assert "8. HTTP/1.1 200 OK\n" in said
+    assert f"{len(page)} bytes of body, SHA-256 {hashlib.sha256(page).hexdigest()}\n" in said
+    assert "the same as what the server holds: yes\n" in said
+
+
+def test_rst_names_the_culprit(runs: Runs) -> None:
+    """The script tells of both RSTs, and the proof concludes."""
+    said = runs["rst"][0].stdout
+    assert "Our node has answered that already, but not by this script" in said
+    assert "RST from 10.0.0.80, the server" in said
+    assert "So the client's kernel sent the RST: " in said
+
+
+# -- what is recorded ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_the_trace_is_the_golden_one(runs: Runs, golden: Callable[[str, str], None], name: str) -> None:
+    """Every packet of the default seed's run is known, field by field."""
+    golden(f"labs/{name}.txt", normal_form(runs[name][1]))
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_the_record_is_complete(runs: Runs, name: str) -> None:
+    """Capture, trace, counters and each service's log are there; nothing was lost."""
+    _, out = runs[name]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "capture.pcapng",
+        "kernel.json",
+        "logs",
+        "trace.txt",
+    ]
+    assert sorted(path.name for path in (out / "logs").iterdir()) == ["dns-dns.log", "web-http.log"]
+    assert "INCOMPLETE" not in (out / "trace.txt").read_text()
+
+
+def test_the_rule_held_back_every_rst(runs: Runs) -> None:
+    """In lab handshake the client's kernel answered every segment that it got with RST, and none left."""
+    out = runs["handshake"][1]
+    client = read_kernel(out)["client"]
+    segments = [line for line in load(out) if line.protocol == "TCP" and line.source == "web:80"]
+    assert client["rules"]["hold-back-rst"] == client["Tcp"]["OutRsts"] == len(segments) > 57
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_another_seed_is_another_run(runs: Runs, tmp_path: Path, name: str) -> None:
+    """With another seed the lab succeeds too, and its packets are not the same."""
+    done = run_lab(name, tmp_path / "run", seed=7)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not compare(load(runs[name][1]), load(tmp_path / "run")).same
+
+
+# -- the proofs prove something ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_no_packets_prove_nothing(runs: Runs, tmp_path: Path, name: str) -> None:
+    """A record without packets, or without a capture at all, is no proof: a sentence, exit status 1."""
+    shutil.copytree(runs[name][1], tmp_path / "run")
+    with (tmp_path / "run" / "capture.pcapng").open("wb") as file:
+        Writer(file).add_interface("client")
+    done = prove(name, tmp_path / "run")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "no packets recorded\n")
+    (tmp_path / "run" / "capture.pcapng").unlink()
+    done = prove(name, tmp_path / "run")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "capture.pcapng" in done.stderr
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_another_labs_record_is_no_proof(runs: Runs, name: str) -> None:
+    """Each proof turns down the records of the other labs, in words and with exit status 1."""
+    for other in set(LABS) - {name}:
+        done = prove(name, runs[other][1])
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False), (other, done.stdout, done.stderr)
+        assert "NO " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("disguise", "verdicts"),
+    [
+        ("", ["yes", "yes", "NO", "yes", "NO", "yes"]),
+        (", id=0, flags='DF'", ["yes", "yes", "yes", "yes", "NO", "yes"]),
+    ],
+)
+def test_a_forged_rst_is_no_proof(tmp_path: Path, disguise: str, verdicts: list[str]) -> None:
+    """An RST that a script sends, at the right time with the right seq, is found out.
+
+    A careful forger writes as the kernel does; but the kernel's own was held back, and counted.
+    """
+    (tmp_path / "forger.py").write_text(
+        "from scapy.all import *\n"
+        "syn = IP(dst='web') / TCP(sport=50000, dport=80, seq=1000, flags='S')\n"
+        "answer = sr1(syn, timeout=2, verbose=False)\n"
+        "rst = TCP(sport=50000, dport=80, seq=answer.ack, window=0, flags='R')\n"
+        f"send(IP(dst='web'{disguise}) / rst, verbose=False)\n"
+    )
+    web = find("handshake").topology
+    done = netlab("run", web, "client", "--out", tmp_path / "run", "--", "forger.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    judged = prove("rst", tmp_path / "run")
+    assert (judged.returncode, [line.split()[1] for line in judged.stdout.splitlines()]) == (1, verdicts)
+    assert "not proved" in judged.stderr
+
+
+# -- the scripts, used otherwise -----------------------------------------------------------------------
+
+
+def pages(tmp_path: Path) -> Path:
+    """Write a topology as the shipped one, with pages of many sizes."""
+    content = tmp_path / "www"
+    content.mkdir()
+    for size in (0, 10, 1459, 11680, 100_000):
+        (content / f"{size}.txt").write_bytes(bytes(number % 251 for number in range(size)))
+    shipped = find("handshake").topology.read_text()
+    (tmp_path / "pages.yaml").write_text(shipped)
+    return tmp_path / "pages.yaml"
+
+
+def test_pages_of_every_size(tmp_path: Path) -> None:
+    """An empty page, ten bytes, around the window, beyond it, and none at all; A at the end of its space."""
+    topology = pages(tmp_path)
+    client = find("handshake").script
+    for words, said in (
+        (["/0.txt"], "   0 bytes of body"),
+        (["/10.txt", "--isn", str(SPACE - 1)], "   10 bytes of body"),
+        (["/1459.txt", "--isn", str(SPACE - 30)], "   1459 bytes of body"),
+        (["/11680.txt"], "   11680 bytes of body"),
+        (["/100000.txt"], "   100000 bytes of body"),
+        (["/gone.txt"], "8. HTTP/1.1 404 Not Found"),
+    ):
+        done = netlab("run", topology, "client", "--out", tmp_path / "run", "--", client, *words)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        assert said in done.stdout
+        assert f"holds: {'it does not say' if '404' in said else 'yes'}\n" in done.stdout
+        remarks = [remark for line in load(tmp_path / "run") for remark in line.remarks]
+        assert not [remark for remark in remarks if "HTTP" not in remark], words
+
+
+def test_an_unexpected_rst_is_explained(tmp_path: Path) -> None:
+    """Without the rule, and without being told, the script ends with status 3 and says why; no traceback."""
+    rst = find("rst")
+    done = netlab("run", rst.topology, "client", "--out", tmp_path / "run", "--", rst.script)
+    assert (done.returncode, "Traceback" in done.stderr) == (3, False)
+    assert "RST from 10.0.0.80, the server" in done.stdout
+
+
+def test_an_rst_that_does_not_come(tmp_path: Path) -> None:
+    """Where the rule holds the RST back, lab rst's script says that none came, with status 1."""
+    handshake = find("handshake")
+    words = (handshake.script, "--expect-rst")
+    done = netlab("run", handshake.topology, "client", "--out", tmp_path / "run", "--", *words)
+    assert done.returncode == 1
+    assert "No RST of our own within 2 s." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "said"),
+    [
+        ("web.lab.test", 0, "www.lab.test. A 10.0.0.80\n"),
+        ("lab.test", 1, "The name exists, but has no A record: lab.test\n"),
+        ("gone.lab.test", 1, "The server answers: name-error\n"),
+        ("www.example.com", 1, "The server answers: refused\n"),
+    ],
+)
+def test_other_names(tmp_path: Path, name: str, status: int, said: str) -> None:
+    """An alias leads to the address; no record, no name and a foreign name each have their sentence."""
+    dns = find("dns")
+    done = netlab("run", dns.topology, "client", "--out", tmp_path / "run", "--", dns.script, name)
+    assert done.returncode == status, done.stderr
+    assert said in (done.stderr if status else done.stdout)
+
+
+def test_other_addresses_need_no_other_script(tmp_path: Path) -> None:
+    """The scripts know names alone: on other networks, with other addresses, they work unchanged."""
+    text = find("dns").topology.read_text()
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www" / "index.html").write_text("elsewhere\n")
+    elsewhere = tmp_path / "elsewhere.yaml"
+    elsewhere.write_text(text.replace("10.0.0.", "192.168.7.").replace("0.0.10.in", "7.168.192.in"))
+    for name, said in (("dns", "www.lab.test. A 192.168.7.80\n"), ("handshake", "10 bytes of body")):
+        done = netlab("run", elsewhere, "client", "--out", tmp_path / "run", "--", find(name).script)
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
+
+
+def test_a_servers_silence_is_a_sentence(tmp_path: Path) -> None:
+    """Without a DNS server the kernel's ICMP is told; without a web server, its RST."""
+    (tmp_path / "bare.yaml").write_text("nodes: {client: {firewall: [hold-back-rst]}, dns: , web: }\n")
+    for name, status, said in (
+        ("dns", 1, "port-unreachable. Is there a name server at 10.0.0.2?"),
+        ("handshake", 3, "RST from 10.0.0.3"),
+    ):
+        done = netlab(
+            "run", tmp_path / "bare.yaml", "client", "--out", tmp_path / "run", "--", find(name).script
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (status, False)
+        assert said in done.stdout + done.stderr
+
+
+def test_a_scripts_own_error(tmp_path: Path) -> None:
+    """A mistake in a student's script is shown as Python does, from its own line; nothing of netlab's."""
+    (tmp_path / "mine.py").write_text(
+        "from scapy.all import *\n\nprint(IP(dst='web').dst)\nsr1(IQ(dst='web'))\n"
+    )
+    done = netlab(
+        "run", find("dns").topology, "client", "--out", tmp_path / "run", "--", "mine.py", cwd=tmp_path
+    )
+    assert (done.returncode, done.stdout) == (1, "10.0.0.80\n")
+    assert 'File "mine.py", line 4' in done.stderr
+    assert "NameError: name 'IQ' is not defined" in done.stderr
+    assert "interpreter.py" not in done.stderr
+
+
+# -- every run is the same -----------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("at_once", [1, 10])
+@pytest.mark.parametrize("name", LABS)
+def test_twenty_runs_are_the_same(tmp_path: Path, runs: Runs, name: str, at_once: int) -> None:
+    """Twenty runs, alone and ten at a time, have the packets of the one that the command line made."""
+    argv = [sys.executable, "-c", REPEAT, name, str(tmp_path), str(at_once), str(SEED)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=200, check=False, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    first = load(runs[name][1])
+    compared = [compare(first, load(tmp_path / str(number))) for number in range(20)]
+    assert [str(each) for each in compared if not each.same] == []
+
+
+# -- the stream that lab handshake puts together ---------------------------------------------------------
+
+Stream = runpy.run_path(str(find("handshake").script.with_name("stream.py")))["Stream"]
+
+
+@given(st.data())
+def test_a_stream_is_put_in_order(data: st.DataObject) -> None:
+    """Whatever the cuts, the order and the repetitions, the bytes come out once, in order; past 2³² too."""
+    sent = data.draw(st.binary(min_size=1, max_size=60))
+    first = data.draw(st.one_of(st.integers(0, SPACE - 1), st.integers(SPACE - 60, SPACE - 1)))
+    cuts = sorted({0, len(sent), *data.draw(st.lists(st.integers(0, len(sent)), max_size=8))})
+    pieces = list(itertools.pairwise(cuts))
+    overlapping = data.draw(st.lists(st.tuples(*[st.integers(0, len(sent))] * 2).map(sorted), max_size=4))
+    stream = Stream(first)
+    for start, end in data.draw(st.permutations([*pieces, *pieces[::2], *overlapping])):
+        stream.add((first + start) % SPACE, sent[start:end], fin=end == len(sent) and start < end)
+        assert sent.startswith(stream.data)
+        assert stream.due == (first + len(stream.data) + stream.finished) % SPACE
+    assert (bytes(stream.data), stream.finished) == (sent, True)
+
+
+def test_exercises_are_all_tested_here() -> None:
+    """A lab that is added needs a golden trace and its place in these tests."""
+    assert tuple(each.name for each in exercises()) == LABS
