@@ -16,8 +16,9 @@ def commands(plan: Plan) -> list[str]:
         "# it says the same to the kernel over netlink, inside namespaces of its own.",
         "",
         "# The fabric is the namespace in which the switches stand. Each switch is a bridge,",
-        "# which forwards multicast like any cheap switch: to every port (no snooping).",
+        "# which forwards multicast like any cheap switch: to every port (no snooping); it is silent in IPv6.",
         f"ip netns add {fabric}",
+        f"ip netns exec {fabric} sysctl -w net.ipv6.conf.default.addr_gen_mode=1",
     ]
     for switch in plan.switches:
         lines += _switch(switch, fabric)
@@ -69,8 +70,11 @@ def _port(port: Port, fabric: str, bridge: str, *, explain: bool) -> Iterator[st
     )
     yield f"ip -n {fabric} link set dev {port.port} master {bridge} up"
     if explain:
-        yield "# The sender fills in checksums itself, so that a capture shows true ones."
+        yield "# The sender fills in checksums itself, so that a capture shows true ones; it hands down TCP's"
+        yield "# segments one at a time, not in bursts that depend on the moment; and it is silent in IPv6."
     yield f"ip netns exec {node} ethtool -K {interface} tx off"
+    yield f"ip -n {node} link set dev {interface} gso_max_segs 1"
+    yield f"ip -n {node} link set dev {interface} addrgenmode none"
     yield f"ip -n {node} address add {port.address} brd + dev {interface} noprefixroute"
     yield f"ip -n {node} link set dev {interface} up"
     if explain:

@@ -2,8 +2,9 @@
 # it says the same to the kernel over netlink, inside namespaces of its own.
 
 # The fabric is the namespace in which the switches stand. Each switch is a bridge,
-# which forwards multicast like any cheap switch: to every port (no snooping).
+# which forwards multicast like any cheap switch: to every port (no snooping); it is silent in IPv6.
 ip netns add fabric
+ip netns exec fabric sysctl -w net.ipv6.conf.default.addr_gen_mode=1
 ip -n fabric link add name br-lan address 02:12:c3:38:a2:69 type bridge mcast_snooping 0
 ip -n fabric link set dev br-lan up
 
@@ -13,8 +14,11 @@ ip -n client link set dev lo up
 # Its cable is a veth pair: one end in the node, the other a port of the switch.
 ip -n fabric link add name client address 02:4a:d4:eb:98:a3 type veth peer name eth0 address 02:5c:7f:2f:af:2d netns client
 ip -n fabric link set dev client master br-lan up
-# The sender fills in checksums itself, so that a capture shows true ones.
+# The sender fills in checksums itself, so that a capture shows true ones; it hands down TCP's
+# segments one at a time, not in bursts that depend on the moment; and it is silent in IPv6.
 ip netns exec client ethtool -K eth0 tx off
+ip -n client link set dev eth0 gso_max_segs 1
+ip -n client link set dev eth0 addrgenmode none
 ip -n client address add 10.0.0.10/24 brd + dev eth0 noprefixroute
 ip -n client link set dev eth0 up
 # The address alone would bring this route; by hand it gets RFC 6298's minimum of one
@@ -42,6 +46,8 @@ ip -n dns link set dev lo up
 ip -n fabric link add name dns address 02:f4:da:23:1d:b6 type veth peer name eth0 address 02:a3:fb:20:dd:3f netns dns
 ip -n fabric link set dev dns master br-lan up
 ip netns exec dns ethtool -K eth0 tx off
+ip -n dns link set dev eth0 gso_max_segs 1
+ip -n dns link set dev eth0 addrgenmode none
 ip -n dns address add 10.0.0.53/24 brd + dev eth0 noprefixroute
 ip -n dns link set dev eth0 up
 ip -n dns route add 10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.53 rto_min 1000ms
@@ -57,6 +63,8 @@ ip -n web link set dev lo up
 ip -n fabric link add name web address 02:29:09:7c:48:56 type veth peer name eth0 address 02:0b:64:60:41:65 netns web
 ip -n fabric link set dev web master br-lan up
 ip netns exec web ethtool -K eth0 tx off
+ip -n web link set dev eth0 gso_max_segs 1
+ip -n web link set dev eth0 addrgenmode none
 ip -n web address add 10.0.0.80/24 brd + dev eth0 noprefixroute
 ip -n web link set dev eth0 up
 ip -n web route add 10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.80 rto_min 1000ms
