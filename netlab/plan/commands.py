@@ -16,7 +16,7 @@ def commands(plan: Plan) -> list[str]:
         "# it says the same to the kernel over netlink, inside namespaces of its own.",
         "",
         "# The fabric is the namespace in which the switches stand. Each switch is a bridge,",
-        "# which forwards multicast like any cheap switch: to every port (no snooping); it is silent in IPv6.",
+        "# which sends multicast to every port, as a cheap one does; it is silent in IPv6.",
         f"ip netns add {fabric}",
         f"ip netns exec {fabric} sysctl -w net.ipv6.conf.default.addr_gen_mode=1",
     ]

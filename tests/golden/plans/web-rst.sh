@@ -2,7 +2,7 @@
 # it says the same to the kernel over netlink, inside namespaces of its own.
 
 # The fabric is the namespace in which the switches stand. Each switch is a bridge,
-# which forwards multicast like any cheap switch: to every port (no snooping); it is silent in IPv6.
+# which sends multicast to every port, as a cheap one does; it is silent in IPv6.
 ip netns add fabric
 ip netns exec fabric sysctl -w net.ipv6.conf.default.addr_gen_mode=1
 ip -n fabric link add name br-lan address 02:12:c3:38:a2:69 type bridge mcast_snooping 0
