@@ -16,7 +16,7 @@ from netlab.report.pcapng import Writer
 
 
 def record(plan: Plan, output: BinaryIO, ready: Callable[[], None]) -> None:
-    """Record every switch port of the current namespace to `output` until SIGTERM; then the rest, and the counters.
+    """Record every switch port of the current namespace to `output` until SIGTERM; then the counters.
 
     A port's packets are those that come in there, so each packet is recorded once, where it entered.
     Raises OSError where the file cannot be written.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from netlab.errors import NetlabError
 
 _INTERNAL_FAULT = 70  # EX_SOFTWARE of sysexits.h
+_COMPLETE = "_NETLAB_COMPLETE"  # what the shell's completion script sets
 
 
 def main() -> None:
@@ -20,45 +22,100 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit status; every error becomes its sentence on standard error."""
-    import click
-
-    from netlab.cli.app import app
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
     try:
-        status = app(list(arguments), prog_name="netlab", standalone_mode=False)
-        sys.stdout.flush()
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+        _prepare()
+        status = _invoke(arguments)
+    except KeyboardInterrupt:
+        # The terminal has shown ^C; the shell's prompt belongs on a line of its own.
+        if sys.stderr is not None and sys.stderr.isatty():
+            _tell("")
         return 128 + signal.SIGINT
     except NetlabError as error:
-        print(f"netlab: {error}" if error.exit_status != 2 else error, file=sys.stderr)
+        _tell(f"netlab: {error}" if error.exit_status != 2 else str(error))
         return error.exit_status
     except BrokenPipeError:
-        # Whoever read our output has left; Python must not complain of it once more when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except Exception as error:
         return _internal_fault(error)
+    finally:
+        _flush()
+    return status
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    """Find the verb and call it.
+
+    Click's own `main` is not used: it has exit statuses of its own for signals and closed pipes.
+    """
+    import click
+    from click.shell_completion import shell_complete
+
+    from netlab.cli.app import app
+
+    if instruction := os.environ.get(_COMPLETE):
+        return shell_complete(app, {}, "netlab", _COMPLETE, instruction)
+    colour = False if os.environ.get("NO_COLOR") else None
+    try:
+        with app.make_context("netlab", list(arguments), color=colour) as context:
+            status = app.invoke(context)
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
     return status if isinstance(status, int) else 0
 
 
+def _prepare() -> None:
+    """Set up streams and signals.
+
+    A standard stream that is closed gives its number to the next file that is opened, which a command in a
+    node would then take for it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    # A path may hold bytes that are no text, and a terminal may lack our dashes: neither is worth a failure.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _leave)
+
+
 def _leave(number: int, _: object) -> None:
-    """End by a signal through the ordinary exits, so that a terminal in raw mode is given back."""
+    """End by a signal through the ordinary exits: a raw terminal is given back, a record completed."""
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + number)
+
+
+def _flush() -> None:
+    """Give up a stream that cannot be written to: Python must not complain of it once more when it exits."""
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def _internal_fault(error: Exception) -> int:
     if "NETLAB_DEBUG" in os.environ:
-        traceback.print_exc()
+        traceback.print_exception(error)
     else:
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        print(
+        _tell(
             f"netlab: a fault of netlab itself: {error!r} at {frame.filename}:{frame.lineno}"
-            " — NETLAB_DEBUG=1 shows the whole; please report it",
-            file=sys.stderr,
+            " — NETLAB_DEBUG=1 shows the whole; please report it"
         )
     return _INTERNAL_FAULT

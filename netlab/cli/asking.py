@@ -32,9 +32,12 @@ def check_command(topologies: tuple[Path, ...], as_json: bool) -> int:
             faults += error.faults
             continue
         if not as_json:
-            services = sum(len(node.services) for node in plan.nodes)
-            counts = f"{len(plan.nodes)} nodes, {len(plan.switches)} switches, {services} services"
-            console.say(f"{path}: good ({counts})")
+            counted = (
+                console.count(len(plan.nodes), "node"),
+                console.count(len(plan.switches), "switch"),
+                console.count(sum(len(node.services) for node in plan.nodes), "service"),
+            )
+            console.say(f"{path}: good ({', '.join(counted)})")
     if as_json:
         console.say_json([asdict(fault) for fault in faults])
     elif faults:
@@ -74,7 +77,7 @@ def trace_command() -> None:
 
     \b
     Example:
-      netlab trace diff runs/dns runs/dns.2
+      netlab trace diff runs/dns saved/dns
     """  # noqa: D301
 
 
@@ -89,7 +92,7 @@ def diff_command(one: Path, other: Path, as_json: bool) -> int:
 
     \b
     Example:
-      netlab trace diff runs/handshake saved/handshake
+      netlab trace diff runs/dns saved/dns
     """  # noqa: D301
     from netlab.report.compare import compare, load
 

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import secrets
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from netlab.errors import UsageError
+from netlab.cli import completing
+from netlab.errors import MachineError, UsageError
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 _LARGEST_SEED = 2**64 - 1
+_UNNOTICED_SECONDS = 0.5  # what takes longer says so
 
 
-class Seed(click.ParamType[int]):
+class Seed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """A seed: a number, or `random`, which is replaced by a number at once."""
 
-    name = "N|random"
+    name = "seed"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401 — click's signature
         """Read a seed, and say which one chance gave."""
         if value == "random":
             chosen = secrets.randbelow(2**32)
-            note(f"seed {chosen}")
+            if ctx is None or not ctx.resilient_parsing:  # a shell that completes words wants no notes
+                note(f"seed {chosen}")
             return chosen
         try:
             seed = int(value)
@@ -38,25 +44,16 @@ class Seed(click.ParamType[int]):
         return seed
 
 
-def complete_labs(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
-    """Complete the name of a running lab."""
-    from netlab.lab import running
-
-    return [name for name in running() if name.startswith(incomplete)]
-
-
-def complete_exercises(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
-    """Complete the name of a shipped lab."""
-    from netlab.lab.catalogue import exercises
-
-    return [exercise.name for exercise in exercises() if exercise.name.startswith(incomplete)]
-
-
 topology_argument = click.argument("topology", type=click.Path(path_type=Path))
-node_argument = click.argument("node")
-command_argument = click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+node_argument = click.argument("node", shell_complete=completing.nodes)
+command_argument = click.argument(
+    "command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND..."
+)
 seed_option = click.option(
-    "--seed", type=Seed(), help="Decides every number that is ours; default: the topology's."
+    "--seed",
+    type=Seed(),
+    metavar="N|random",
+    help="Decides every number that is ours; default: the topology's.",
 )
 out_option = click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Directory of the record."
@@ -66,7 +63,7 @@ lab_option = click.option(
     "--lab",
     "lab_name",
     metavar="NAME",
-    shell_complete=complete_labs,
+    shell_complete=completing.labs,
     help="Which lab; default: the only one.",
 )
 limit_option = click.option(
@@ -74,25 +71,39 @@ limit_option = click.option(
 )
 
 
+@contextlib.contextmanager
+def writing(what: object = "the output") -> Iterator[None]:
+    """Turn a full disk into a sentence; that a reader has left, BrokenPipeError, is an end of its own."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise MachineError(
+            f"cannot write {what}: {error.strerror}", "is there room, and is it yours?"
+        ) from error
+
+
 def say(text: str = "") -> None:
     """Print a result."""
-    click.echo(text)
+    with writing():
+        click.echo(text)
 
 
 def note(text: str) -> None:
     """Print what is no result but good to know, on standard error."""
-    click.echo(text, err=True)
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True)
 
 
 def heading(text: str) -> None:
-    """Print a line that stands out, where it can, at once."""
-    click.secho(text, bold=True)
-    sys.stdout.flush()
+    """Print a line that stands out, where it can."""
+    say(click.style(text, bold=True))
 
 
 def say_json(value: object) -> None:
     """Print a result for programs."""
-    click.echo(json.dumps(value, indent=2))
+    say(json.dumps(value, indent=2))
 
 
 def say_table(rows: Sequence[Sequence[str]]) -> None:
@@ -100,7 +111,72 @@ def say_table(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for number, row in enumerate(rows):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        click.secho(line, bold=number == 0)
+        (say if number else heading)(line)
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things in words, as "1 packet", "2 packets", "2 switches"."""
+    ending = "es" if noun.endswith("ch") else "s"
+    return f"{number} {noun}" + ending * (number != 1)
+
+
+@contextlib.contextmanager
+def progress(text: str) -> Iterator[None]:
+    """Show `text` while the block lasts, if that is long, and if standard error is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    ours, shown = os.getpid(), False
+
+    def show(*_: object) -> None:
+        nonlocal shown
+        if os.getpid() == ours:  # a lab's processes are forks of this one
+            shown = True
+            note_in_place(text)
+
+    # An alarm rather than a thread: a process with threads should not fork, and labs are forks.
+    before = signal.signal(signal.SIGALRM, show)
+    signal.setitimer(signal.ITIMER_REAL, _UNNOTICED_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        if shown:
+            note_in_place("\r\033[K")
+
+
+def note_in_place(text: str) -> None:
+    """Write to standard error without a new line; it is no loss where that cannot be."""
+    with contextlib.suppress(OSError):
+        os.write(2, text.encode())
+
+
+@contextlib.contextmanager
+def patiently(what: str) -> Iterator[None]:
+    """Let a first Ctrl-C only note that `what` goes on; a second one interrupts."""
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_IGN:
+        yield
+        return
+
+    def first(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        note(f"{what}; Ctrl-C once more breaks it off")
+
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def require_directory() -> None:
+    """Raise UsageError where the working directory has been removed: commands start in it."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UsageError("the directory that you are in is gone", "go to another one: cd DIR") from error
 
 
 def require_node(node: str, known: Sequence[str], where: object) -> None:

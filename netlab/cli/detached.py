@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from netlab.cli import console
-from netlab.errors import LabError, UsageError
+from netlab.cli import completing, console
+from netlab.errors import LabError, NetlabError, UsageError
+
+if TYPE_CHECKING:
+    from netlab.lab import Lab
 
 
 @click.command("up", short_help="Start a lab that goes on until `netlab down`.")
 @console.topology_argument
-@click.option("--name", help="What to call the lab; default: the topology's name.")
+@click.option("--name", metavar="NAME", help="What to call the lab; default: the topology's name.")
 @console.seed_option
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Record into this directory.")
-def up_command(topology: Path, name: str | None, seed: int | None, out: Path | None) -> None:
+@console.json_option
+def up_command(topology: Path, name: str | None, seed: int | None, out: Path | None, as_json: bool) -> None:
     """Start the lab of TOPOLOGY and leave it running; several may run, each under its own name.
 
     \b
@@ -28,15 +32,34 @@ def up_command(topology: Path, name: str | None, seed: int | None, out: Path | N
     from netlab.cli.running import load_plan
     from netlab.lab.record import claim
 
+    console.require_directory()
     plan = load_plan(topology, seed)
-    called = name or plan.name
+    called = plan.name if name is None else name
+    _check_name(called, lab.running())
+    # Only now: to claim a record's directory is to empty it.
     record = claim(out, called) if out is not None else None
-    lab.start_detached(plan, called, record=record)
+    with console.progress(f"starting {console.count(len(plan.nodes), 'node')} …"):
+        lab.start_detached(plan, called, record=record)
+    info = lab.attach(called).info
+    if as_json:
+        console.say_json({"lab": called, **info})
+        return
     console.heading(f"lab {called} is up")
-    _say_nodes(lab.attach(called).info)
+    _say_nodes(info)
     chosen = "" if lab.running() == [called] else f" --lab {called}"
     first = plan.nodes[0].name
     console.say(f"next: netlab shell {first}{chosen} · netlab down {called}")
+
+
+def _check_name(name: str, taken: list[str]) -> None:
+    from netlab.topology.values import is_label
+
+    if not is_label(name):
+        what = f"{name!r} cannot name a lab: no hostname label (RFC 1123)"
+        raise UsageError(what, "1 to 63 letters, digits and hyphens, none of these at either end")
+    if name in taken:
+        hint = f"end it with `netlab down {name}`, or give this one a --name"
+        raise UsageError(f"a lab named {name!r} is running already", hint)
 
 
 def _say_nodes(info: dict[str, Any]) -> None:
@@ -47,9 +70,9 @@ def _say_nodes(info: dict[str, Any]) -> None:
 
 
 @click.command("down", short_help="End labs that `netlab up` started.")
-@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=console.complete_labs)
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completing.labs)
 @click.option("--all", "everything", is_flag=True, help="End all of them.")
-def down_command(names: tuple[str, ...], everything: bool) -> None:
+def down_command(names: tuple[str, ...], everything: bool) -> int:
     """End the labs of these names; without a name, the only one that runs.
 
     \b
@@ -61,16 +84,53 @@ def down_command(names: tuple[str, ...], everything: bool) -> None:
     if names and everything:
         raise UsageError("names and --all do not go together", "give one of them")
     if everything:
-        names = tuple(lab.running())
-    for name in names or (None,):
-        ended = lab.attach(name)
+        ending = _running_labs()
+        if not ending:
+            console.note("no lab is running")
+    else:
+        # Each is found before the first is ended: a slip of the pen ends nothing.
+        ending = {name: lab.attach(name) for name in names or _the_only_one()}
+    status = 0
+    for name, each in ending.items():
+        try:
+            _end(name, each)
+        except NetlabError as error:  # the others are ended all the same
+            console.note(f"netlab: {error}")
+            status = error.exit_status
+    return status
+
+
+def _the_only_one() -> list[str]:
+    from netlab import lab
+
+    running = lab.running()
+    if not running:
+        raise UsageError("no lab is running", "start one with `netlab up TOPOLOGY`")
+    if len(running) > 1:
+        raise UsageError(
+            f"several labs are running: {', '.join(running)}", "name those to end, or give --all"
+        )
+    return running
+
+
+def _end(name: str, ended: Lab) -> None:
+    """End a lab, whatever becomes of its record; one that has gone meanwhile is down, too."""
+    from netlab import lab
+
+    try:
         if ended.info["out"]:
             _complete_record(ended)
-        ended.stop()
-        console.say(f"lab {name or ended.info['name']} is down")
+    finally:
+        try:
+            with console.progress(f"ending lab {name} …"):
+                ended.stop()
+        except (LabError, UsageError):
+            if name in lab.running():
+                raise
+        console.say(f"lab {name} is down")
 
 
-def _complete_record(ended: Any) -> None:  # noqa: ANN401 — a Lab, whose import is dear
+def _complete_record(ended: Lab) -> None:
     from netlab.report.trace import write_trace
 
     out = Path(ended.info["out"])
@@ -82,6 +142,20 @@ def _complete_record(ended: Any) -> None:  # noqa: ANN401 — a Lab, whose impor
     console.say(f"recorded in {out}/")
 
 
+def _running_labs() -> dict[str, Lab]:
+    """Find the labs that run; those that end while we look do not count."""
+    from netlab import lab
+
+    found = {}
+    for name in lab.running():
+        try:
+            found[name] = lab.attach(name)
+        except (LabError, UsageError) as error:
+            if name in lab.running():
+                console.note(f"netlab: lab {name}: {error}")
+    return found
+
+
 @click.command("ps", short_help="List the labs that run.")
 @console.json_option
 def ps_command(as_json: bool) -> None:
@@ -91,9 +165,7 @@ def ps_command(as_json: bool) -> None:
     Example:
       netlab ps --json
     """  # noqa: D301
-    from netlab import lab
-
-    infos = [{**lab.attach(name).info, "lab": name} for name in lab.running()]
+    infos = [{"lab": name, **each.info} for name, each in _running_labs().items()]
     if as_json:
         console.say_json(infos)
         return

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netlab.cli import console
+from netlab.cli import completing, console
 from netlab.errors import LabError
 
 if TYPE_CHECKING:
     from netlab.lab.catalogue import Exercise
     from netlab.lab.record import Record
 
-name_argument = click.argument("name", shell_complete=console.complete_exercises)
+name_argument = click.argument("name", shell_complete=completing.exercises)
 
 
 @click.group("lab", short_help="List, show and run the shipped labs.")
@@ -78,7 +78,7 @@ def _data(exercise: Exercise) -> dict[str, object]:
     }
 
 
-@lab_command.command("run")
+@lab_command.command("run", short_help="Run a lab, and judge its record.")
 @name_argument
 @console.seed_option
 @console.out_option
@@ -95,6 +95,7 @@ def run_command(name: str, seed: int | None, out: Path | None, time_limit: float
     from netlab.lab.catalogue import find
     from netlab.lab.record import claim
 
+    console.require_directory()
     exercise = find(name)
     plan = load_plan(exercise.topology, seed)
     record = claim(out, name)
@@ -109,9 +110,8 @@ def run_command(name: str, seed: int | None, out: Path | None, time_limit: float
         raise LabError(f"lab {name} sent no packet", f"see {record.shown}/")
     if status == 0 and exercise.proof is not None:
         status = _prove(exercise.proof, record)
-    console.say(
-        f"\nrecorded in {record.shown}/: capture.pcapng ({packets} packets), trace.txt, kernel.json, logs/"
-    )
+    counted = console.count(packets, "packet")
+    console.say(f"\nrecorded in {record.shown}/: capture.pcapng ({counted}), trace.txt, kernel.json, logs/")
     return status
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from netlab.cli import console
+from netlab.cli import completing, console
+from netlab.errors import LabError, NetlabError, ServiceError
 
 if TYPE_CHECKING:
     from netlab.lab import Lab
@@ -30,22 +31,39 @@ def load_plan(topology: Path, seed: int | None) -> Plan:
 def recorded(
     plan: Plan, record: Record, *, warm: bool = False, visible: tuple[Path, ...] = ()
 ) -> Iterator[Lab]:
-    """Run a lab for as long as the block lasts, recorded; the trace is written whatever happens in it."""
+    """Run a lab for as long as the block lasts, recorded; the record is completed whatever happens in it."""
     from netlab import lab
 
-    with lab.start(plan, record=record, warm=warm, visible=visible) as running:
+    with console.progress(f"starting {console.count(len(plan.nodes), 'node')} …"):
+        started = lab.start(plan, record=record, warm=warm, visible=visible)
+    with started:
         try:
-            yield running
-        finally:
+            yield started
+        except BaseException:
             try:
-                running.finish()
-            finally:
+                _complete(started, record)
+            except ServiceError as error:
+                console.note(f"netlab: {error}")
+            except NetlabError:
+                pass  # what came first says why
+            raise
+        _complete(started, record)
+
+
+def _complete(running: Lab, record: Record) -> None:
+    with console.patiently("completing the record"):
+        try:
+            running.finish()
+        except LabError:
+            with suppress(NetlabError):
                 record.write_trace()
+            raise
+        record.write_trace()
 
 
 @click.command("run", short_help="Start a lab, run a command in a node, stop the lab.")
 @console.topology_argument
-@console.node_argument
+@click.argument("node", shell_complete=completing.planned_nodes)
 @console.command_argument
 @console.seed_option
 @console.out_option
@@ -71,6 +89,7 @@ def run_command(
     from netlab.cli import terminal
     from netlab.lab.record import claim
 
+    console.require_directory()
     plan = load_plan(topology, seed)
     console.require_node(node, [planned.name for planned in plan.nodes], topology)
     record = claim(out, plan.name)
@@ -129,6 +148,7 @@ def _in_running_lab(lab_name: str | None, node: str, command: tuple[str, ...], l
     from netlab import lab
     from netlab.cli import terminal
 
+    console.require_directory()
     running = lab.attach(lab_name)
     console.require_node(node, running.nodes, f"lab {running.info['name']}")
     return terminal.run(running, node, command, seconds=limit)

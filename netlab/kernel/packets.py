@@ -1,4 +1,4 @@
-"""Packets as the kernel saw them: an AF_PACKET socket with a ring in shared memory (TPACKET_V3, packet_mmap(7)).
+"""Packets as the kernel saw them: an AF_PACKET socket with a ring in shared memory (packet_mmap(7)).
 
 The ring holds megabytes where a socket's own buffer is limited to some 200 KiB for ordinary users, so
 that a reader who is not scheduled for a while loses nothing. What is lost all the same is counted.
@@ -33,7 +33,7 @@ _STATUS = struct.Struct("=I")
 
 @dataclass(frozen=True, slots=True)
 class Sniffed:
-    """One packet: when (ns since the epoch), at which interface (index), its bytes, and its length on the wire."""
+    """One packet: when (ns since the epoch), at which interface (index), its bytes and length on the wire."""
 
     time_ns: int
     interface: int

@@ -21,7 +21,7 @@ NOT_EXECUTABLE = 126
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program to run: `environment` is all it gets; `terminal`: its standard input becomes its controlling terminal."""
+    """A program to run: `environment` is all it gets; `terminal`: its input is its controlling terminal."""
 
     argv: tuple[str, ...]
     directory: str
@@ -30,7 +30,7 @@ class Command:
 
 
 def fork(body: Callable[[], int]) -> int:
-    """Fork; the child runs `body` and exits with what it returns. It never comes back into the caller's code."""
+    """Fork; the child runs `body`, exits with what it returns, and never comes back into the caller."""
     child = os.fork()
     if child:
         return child
@@ -76,7 +76,7 @@ def take_stdio(descriptors: Sequence[int], *, terminal: bool) -> None:
 
 
 def restore_limits() -> None:
-    """Close every descriptor but the standard three, and allow as many as the lab's maker had: a lab needs more."""
+    """Close all descriptors but the standard three, and allow as many as the lab's maker had."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     os.closerange(3, hard)
     soft = os.environ.pop("NETLAB_NOFILE", "")
@@ -85,20 +85,32 @@ def restore_limits() -> None:
 
 
 def become(command: Command, where: str) -> NoReturn:
-    """Replace this process by the command; where it cannot be, say so as a shell would, and exit 126 or 127."""
+    """Replace this process by the command; where it cannot be, say so and exit 126 or 127, as a shell."""
     restore_limits()
     with contextlib.suppress(OSError):
         os.chdir(command.directory)
     program = command.argv[0]
     try:
-        os.execvpe(program, command.argv, dict(command.environment))
-    except (FileNotFoundError, NotADirectoryError):
-        _refuse(
-            f"netlab: {program}: command not found in {where} — install it, or check the name and $PATH",
-            NOT_FOUND,
-        )
+        os.execvpe(program, command.argv, dict(command.environment))  # noqa: S606 — no shell is meant
     except OSError as error:
+        # A directory of $PATH that this user may not enter gives EACCES, although nothing is there.
+        if isinstance(error, FileNotFoundError | NotADirectoryError) or not _exists(command):
+            _refuse(
+                f"netlab: {program}: command not found in {where} — install it, or check the name and $PATH",
+                NOT_FOUND,
+            )
         _refuse(f"netlab: {program}: cannot be run in {where}: {error.strerror}", NOT_EXECUTABLE)
+
+
+def _exists(command: Command) -> bool:
+    """Whether there is a file where the command's program is looked for."""
+    program = command.argv[0]
+    path = "" if "/" in program else command.environment.get("PATH", os.defpath)
+    for directory in path.split(os.pathsep):
+        with contextlib.suppress(OSError):
+            Path(directory, program).stat()
+            return True
+    return False
 
 
 def _refuse(sentence: str, status: int) -> NoReturn:

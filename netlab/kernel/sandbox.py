@@ -134,16 +134,18 @@ def _keep(inside: Callable[[], None], view: View, keep: Sequence[int], mapped: i
     if os.read(mapped, 1) != b"m":
         os._exit(1)
     alive, held = os.pipe()
+    # Opened before the fork: init shares the keeper's mounts, and replaces /dev.
+    null = os.open("/dev/null", os.O_RDWR)
     init = os.fork()
     if init == 0:
         os.close(held)
-        _forked(lambda: _init(inside, view, keep, alive), report)
-    _close_all_but((held,))
+        _forked(lambda: _init(inside, view, keep, alive, null), report)
+    _close_all_but((held,), null)
     _, status = os.waitpid(init, 0)
     os._exit(min(255, os.waitstatus_to_exitcode(status) % 256))
 
 
-def _init(inside: Callable[[], None], view: View, keep: Sequence[int], alive: int) -> None:
+def _init(inside: Callable[[], None], view: View, keep: Sequence[int], alive: int, null: int) -> None:
     """Be PID 1: see the file system as the view says, hold every capability, run what was given."""
     report = keep[-1]
     sc.die_with_parent(signal.SIGKILL)
@@ -159,15 +161,14 @@ def _init(inside: Callable[[], None], view: View, keep: Sequence[int], alive: in
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.environ["NETLAB_NOFILE"] = str(soft)
-    _close_all_but(keep)
+    _close_all_but(keep, null)
     os.write(report, b"i")
     os.close(report)
     inside()
 
 
-def _close_all_but(keep: Iterable[int]) -> None:
-    """Close every descriptor but `keep`; the standard three become /dev/null."""
-    null = os.open("/dev/null", os.O_RDWR)
+def _close_all_but(keep: Iterable[int], null: int) -> None:
+    """Close every descriptor but `keep`; the standard three become `null`."""
     for standard in (0, 1, 2):
         if standard not in keep:
             os.dup2(null, standard)
@@ -203,7 +204,7 @@ def _remount(view: View) -> None:
 
 
 def _guard_kernel() -> None:
-    """Make the machine's own parameters read-only: their owner is uid 0, which root's lab is, without capabilities.
+    """Make the machine's own parameters read-only: they ask for uid 0, which root's lab has, no more.
 
     What belongs to a network namespace, /proc/sys/net, stays as it is.
     """
@@ -222,7 +223,7 @@ def _is_private(path: Path) -> bool:
 
 def _is_same(path: Path, held: int) -> bool:
     """Whether a path, as it is seen now, is what `held` was opened on: bound already with a parent."""
-    return path.exists() and os.path.samestat(os.stat(path), os.fstat(held))
+    return path.exists() and os.path.samestat(path.stat(), os.fstat(held))
 
 
 def _bind(held: int, path: Path) -> None:

@@ -56,7 +56,7 @@ def setns(descriptor: int, kind: int) -> None:
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
-    """Call mount(2); the error names the target."""
+    """Attach a file system, or change an attached one (mount(2)); the error names the target."""
     result = _libc().mount(
         os.fsencode(source),
         os.fsencode(target),

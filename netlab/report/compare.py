@@ -112,18 +112,30 @@ class Comparison:
 def load(path: Path) -> tuple[Line, ...]:
     """Return the lines of a run's directory, of a trace.txt or of a capture.
 
-    UsageError: there is nothing that can be read. Otherwise raises as `read_trace`, `trace_of_capture`.
+    UsageError: there is nothing that can be read; CaptureError: a part is missing. Otherwise raises as
+    `read_trace` and `trace_of_capture` do.
     """
     try:
         file = _file_of(path)
         with file.open("rb") as opened:
             is_text = opened.read(1) in (b"#", b"")
         if is_text:
-            return read_trace(file.read_text(encoding="utf-8", errors="replace"), str(file))
+            text = file.read_text(encoding="utf-8", errors="replace")
+            lines = read_trace(text, str(file))
+            _check_complete(any(row.startswith("# INCOMPLETE") for row in text.splitlines()), file)
+            return lines
     except OSError as error:
         hint = "name a run's directory, a trace.txt or a .pcapng"
         raise UsageError(f"{path}: {error.strerror}", hint) from error
-    return trace_of_capture(file).lines
+    told = trace_of_capture(file)
+    _check_complete(told.truncated or told.dropped > 0, file)
+    return told.lines
+
+
+def _check_complete(incomplete: bool, file: Path) -> None:
+    """Raise CaptureError for a part of what there was: it may seem the same, or not, by chance."""
+    if incomplete:
+        raise CaptureError(f"{file}: the recording is incomplete", "run the lab again")
 
 
 def _file_of(path: Path) -> Path:

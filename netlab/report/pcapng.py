@@ -141,7 +141,7 @@ class Reader:
     """Iterates over the frames of a file, of either byte order and any number of sections.
 
     `interfaces`, `names`, `statistics` (by index into `interfaces`) and `truncated` are complete once the
-    iteration has ended. What is no pcapng file, or a damaged one, raises CaptureError; `label` names it there.
+    iteration has ended. What is no pcapng file, or a damaged one, raises CaptureError, which says `label`.
     """
 
     def __init__(self, file: BinaryIO, label: str = "the capture") -> None:
@@ -299,7 +299,7 @@ class Reader:
 
 
 def read_capture(path: Path) -> Capture:
-    """Return all of a file; UsageError where it cannot be opened, CaptureError where it is no sound pcapng."""
+    """Return all of a file; UsageError where it cannot be opened, CaptureError where it is unsound."""
     try:
         with path.open("rb") as file:
             reader = Reader(file, str(path))

@@ -1,4 +1,4 @@
-"""What the system tests of labs share: plans, processes that are found again, and what a lab may leave behind.
+"""What the system tests of labs share: plans, processes that are found again, what a lab may leave behind.
 
 A test gives what it starts a token, as an argument and as MARK in the environment: whatever descends
 from it carries one or the other, whoever its parent has become.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
 
 from netlab import topology
 from netlab.plan import make_plan
@@ -42,6 +45,13 @@ with lab.start(plan, warm=True) as running:
     sys.stdin.read()
 """
 NETLAB = (sys.executable, "-c", "from netlab.cli import main; main()")
+
+
+def requires(*programs: str) -> pytest.MarkDecorator:
+    """Skip, naming them, where programs are missing that a test uses as a second witness."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    missing = [program for program in programs if shutil.which(program, path=path) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {' '.join(missing)}")
 
 
 def web_plan() -> Plan:
@@ -228,10 +238,8 @@ class Started:
 
 
 @contextlib.contextmanager
-def started(
-    argv: Sequence[str], temporary: Path, plan: Plan, token: str, **how: object
-) -> Iterator[Started]:
-    """Start a process with the token in its environment, and whatever becomes of the test, end it and its lab."""
+def started(argv: Sequence[str], temporary: Path, plan: Plan, token: str, **how: object) -> Iterator[Started]:
+    """Start a process with the token in its environment; whatever becomes of the test, end it and its lab."""
     home = temporary / "tmpdir"
     home.mkdir()
     environment = os.environ | {MARK: token, "TMPDIR": str(home), "PYTHONPATH": str(ROOT)}
@@ -250,7 +258,9 @@ def started(
                     stream.close()
 
 
-def own(temporary: Path, file: Path = WEB, node: str = "client") -> contextlib.AbstractContextManager[Started]:
+def own(
+    temporary: Path, file: Path = WEB, node: str = "client"
+) -> contextlib.AbstractContextManager[Started]:
     """Start an owner of a lab by the public API; see OWNER."""
     token = make_token()
     plan = make_plan(topology.load(file))

@@ -28,7 +28,7 @@ SPACE = 2**32
 
 # Runs a lab twenty times, so many of them at once. Scapy is imported once: each lab's interpreter is a fork.
 REPEAT = """
-import os, sys
+import os, sys, traceback
 from pathlib import Path
 import scapy.all
 from netlab import lab, topology
@@ -58,6 +58,8 @@ for first in range(0, 20, at_once):
             status = 99
             try:
                 status = run(number)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(status)
         children.append(child)

@@ -1,4 +1,4 @@
-"""A lab ends when it must, leaves nothing, and goes on when it can: every process killed, at several moments."""
+"""A lab ends when it must, leaves nothing, and goes on when it can: each process killed, at many moments."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from netlab.lab.record import claim
 from netlab.plan import make_plan
 from tests.system import harness
 
+pytestmark = harness.requires("curl", "dig", "hostname", "pgrep", "ping", "setsid")
+
 # How each is found, from the pid of the lab's owner.
 VICTIMS: dict[str, Callable[[int], int]] = {
     "owner": lambda owner: owner,
@@ -35,7 +37,7 @@ def kill(pid: int) -> None:
 
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_a_killed_lab_leaves_nothing(tmp_path: Path, victim: str) -> None:
-    """SIGKILL of the owner, the keeper or PID 1 takes every process, namespace, link, mount and file with it."""
+    """SIGKILL of the owner, the keeper or PID 1 takes all processes, namespaces, links, mounts and files."""
     with harness.own(tmp_path) as started:
         started.wait_up()
         assert len(started.footprint.namespaces) >= 6, "the test must see what it is to miss"
@@ -96,7 +98,7 @@ def test_an_ordinary_stop_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_stop_waits_for_nobody_else() -> None:
-    """A child that the owner has forked, and that holds the lab's socket too, does not keep the lab alive."""
+    """A child of the owner's that holds the lab's socket too does not keep the lab alive."""
     running = lab.start(harness.web_plan())
     init = harness.init_of(os.getpid())
     child = subprocess.Popen(["sleep", "60"], pass_fds=_descriptors())
@@ -249,7 +251,7 @@ def test_a_killed_command_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("which", "who"), [(1, "service dns of node dns"), (2, "service http of node web")])
 def test_a_killed_service_fails_the_run(tmp_path: Path, which: int, who: str) -> None:
-    """`finish` names the service and the signal and shows the end of its log; the other nodes have gone on."""
+    """`finish` names the service and the signal, with the end of its log; the other nodes have gone on."""
     record = claim(tmp_path / "out", "web")
     with lab.start(harness.web_plan(), record=record) as running:
         kill(harness.children(harness.init_of(os.getpid()))[which])
@@ -329,7 +331,7 @@ def test_a_service_that_never_becomes_ready(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("script", ["sleep 1000", "trap '' TERM; sleep 1000 & wait; wait; sleep 1000"])
 def test_a_time_limit_ends_a_command(script: str) -> None:
-    """One that hangs, and one that ignores SIGTERM, with its children, are gone when TimeLimitError is raised."""
+    """One that hangs, and one that ignores SIGTERM, are gone with their children when the error is raised."""
     with lab.start(harness.web_plan()) as running:
         with pytest.raises(TimeLimitError, match=r"sh was ended in node client after 0\.3 s"):
             running.run("client", ["sh", "-c", script], seconds=0.3)
@@ -355,7 +357,8 @@ sc.mount("none", "/", flags=sc.MS_REC | sc.MS_PRIVATE)
 sc.mount("tmpfs", sys.argv[2], "tmpfs", data="size=64k")
 from netlab.cli import run
 out = ["--out", sys.argv[2] + "/out"]
-sys.exit(run(["run", *out, sys.argv[3], "client", "--", "curl", "-so", "/dev/null", *["http://www.lab.test/"] * 9]))
+fetch = ["curl", "-so", "/dev/null", *["http://www.lab.test/"] * 9]
+sys.exit(run(["run", *out, sys.argv[3], "client", "--", *fetch]))
 """
 
 

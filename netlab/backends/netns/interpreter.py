@@ -78,7 +78,7 @@ def _forget_caller() -> None:
     warnings.showwarning = _show_warning
 
 
-def _show_warning(  # noqa: PLR0913 — warnings.showwarning's signature
+def _show_warning(
     message: Warning | str,
     category: type[Warning],
     filename: str,

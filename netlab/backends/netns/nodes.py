@@ -1,4 +1,4 @@
-"""A node from inside: the network namespace it is, and the mount and UTS namespaces it gets when first used."""
+"""A node from inside: the network namespace it is, the mount and UTS namespaces it gets when first used."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ class NodeSpace:
     def descriptors(self) -> tuple[int, int, int]:
         """Return network, UTS and mount descriptors, in the order in which `enter` wants them."""
         self.prepare()
-        assert self.mounts is not None and self.uts is not None
+        assert self.mounts is not None
+        assert self.uts is not None
         return self.network, self.uts, self.mounts
 
 
@@ -88,7 +89,7 @@ def _make_in_child(plan: PlannedNode, network: int, ready: int, done: int) -> No
 
 
 def _lay_over(source: Path, text: str, target: Path) -> None:
-    """Bind a file with `text` over `target`, wherever that name leads (/etc/resolv.conf is often a link into /run)."""
+    """Bind a file with `text` over `target`, wherever that name leads: /etc/resolv.conf is often a link."""
     source.parent.mkdir(parents=True, exist_ok=True)
     source.write_text(text)
     target = target.resolve()

@@ -88,7 +88,7 @@ class Session:
         return Running(end)
 
     def packets(self, node: str) -> tuple[socket.socket, dict[int, str]]:
-        """Return a packet socket in the node (for `kernel.packets.Ring`) and its interfaces' names by index."""
+        """Return a packet socket in the node, for `kernel.packets.Ring`, and its interfaces by index."""
         with self._connect() as end:
             channel.send(end, {"do": "packets", "node": node})
             message, descriptors = _hear(end)
@@ -229,7 +229,7 @@ def _spawn(
 
 
 def _needed(visible: Sequence[Path]) -> tuple[Path, ...]:
-    """Return what a lab must see wherever it lies: the working directory, Python, netlab, and what the caller adds."""
+    """Return what a lab must see: the working directory, Python, netlab, and what the caller adds."""
     package = Path(__file__).resolve().parents[3]
     interpreter = Path(sys.executable).resolve().parent
     wanted = (Path.cwd(), Path(sys.prefix), Path(sys.base_prefix), interpreter, package, *visible)

@@ -12,6 +12,7 @@ import os
 import selectors
 import signal
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -116,7 +117,7 @@ class Supervisor:
                 with entered(node.network):
                     apply(node.plan.rules)
 
-    def _record(self, ready: Any) -> int:
+    def _record(self, ready: Callable[[], None]) -> int:
         from netlab.recording import record
 
         assert self.request.out is not None
@@ -153,7 +154,7 @@ class Supervisor:
         self.selector.register(woken, selectors.EVENT_READ, lambda: self._reap(woken))
 
     def serve(self) -> None:
-        """Serve until the owner's connection closes, or, in a lab that outlives its maker, until it is told."""
+        """Serve until the owner's connection closes; in a lab that outlives its maker, until it is told."""
         if self.listener is None:
             self.selector.register(self.owner, selectors.EVENT_READ, self._from_owner)
         else:
@@ -343,7 +344,7 @@ class Supervisor:
         self._tell(conversation, info)
 
     def do_finish(self, conversation: Conversation, _: channel.Message, __: list[int]) -> None:
-        """End the recording, write what each node's kernel counted, and tell what had ended before its time."""
+        """End the recording, write what each node's kernel counted, tell what had ended before its time."""
         if self.recorder is not None:
             recorder, self.recorder = self.recorder, None
             daemons.finish(recorder, FINISH_SECONDS)
@@ -359,11 +360,23 @@ class Supervisor:
             for node in self.nodes.values():
                 setns(node.network, CLONE_NEWNET)
                 counted[node.plan.name] = read(node.plan.rules)
-            path.write_text(json.dumps(counted, indent=1) + "\n")
+            with os.fdopen(writing, "w") as told:
+                told.write(json.dumps(counted, indent=1) + "\n")
             return 0
 
-        if os.waitpid(process.fork(body), 0)[1]:
-            raise LabError(f"the kernels' counters could not be written to {path}", "is the disk full?")
+        reading, writing = os.pipe()
+        child = process.fork(body)
+        os.close(writing)
+        with os.fdopen(reading) as told:
+            text = told.read()
+        if os.waitpid(child, 0)[1]:
+            raise LabError("the kernels' counters could not be read", "see `netlab doctor`")
+        try:
+            path.write_text(text)
+        except OSError as error:
+            raise LabError(
+                f"cannot write to {path}: {error.strerror}", "make room, or choose --out DIR"
+            ) from error
 
     def do_stop(self, _: Conversation, __: channel.Message, ___: list[int]) -> None:
         """End the lab: PID 1 goes, and the kernel takes the rest."""
@@ -371,12 +384,14 @@ class Supervisor:
 
 
 def _signal_session(pid: int, number: int) -> None:
-    """Signal the process group that a command leads; the command alone, between its fork and its setsid."""
+    """Signal the process group that a command leads."""
     try:
         os.killpg(pid, number)
     except ProcessLookupError:
+        # Between its fork and its setsid it leads none; once it is signalled itself, it may have one.
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
+            os.killpg(pid, number)
 
 
 VERBS = {

@@ -1,0 +1,104 @@
+"""What the command line does with errors of every kind, without any lab."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from netlab import cli, errors
+from netlab.cli import app as verbs
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """Put back the handlers that a command line sets."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Let a verb `ps` fail."""
+
+    @click.command("ps")
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(verbs.Verbs, "get_command", lambda *_: fail)
+
+
+def test_a_fault_of_netlab_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bug gives 70, its place, and how to see more, in one line; with NETLAB_DEBUG the whole traceback."""
+    failing(monkeypatch, KeyError("lost"))
+    monkeypatch.delenv("NETLAB_DEBUG", raising=False)
+    assert cli.run(["ps"]) == 70
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert said.err.startswith("netlab: a fault of netlab itself: KeyError('lost') at ")
+    assert "test_cli.py:" in said.err
+    monkeypatch.setenv("NETLAB_DEBUG", "1")
+    assert cli.run(["ps"]) == 70
+    assert capsys.readouterr().err.startswith("Traceback (most recent call last):")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (errors.UsageError("no such thing", "take another"), 2, "no such thing — take another\n"),
+        (errors.CaptureError("f: damaged", "record again"), 2, "f: damaged — record again\n"),
+        (errors.MachineError("no room", "make some"), 3, "netlab: no room — make some\n"),
+        (errors.LabError("it broke"), 1, "netlab: it broke\n"),
+        (
+            errors.ServiceError("it died", "look", ["last", "words"]),
+            1,
+            "netlab: it died — look\n    last\n    words\n",
+        ),
+        (errors.TimeLimitError("over", "give more"), 124, "netlab: over — give more\n"),
+        (errors.CommandNotFoundError("no dig"), 127, "netlab: no dig\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (BrokenPipeError(), 141, ""),
+    ],
+)
+def test_errors_become_sentences_and_statuses(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    status: int,
+    said: str,
+) -> None:
+    """Each error of the tree ends with its own status and one sentence on standard error."""
+    failing(monkeypatch, error)
+    assert cli.run(["ps"]) == status
+    assert capsys.readouterr() == ("", said)
+
+
+def test_every_error_has_its_line_in_the_tree() -> None:
+    """The tree in the docstring of `errors` names each error with its exit status."""
+
+    def walk(kind: type[errors.NetlabError]) -> Iterator[type[errors.NetlabError]]:
+        yield kind
+        for each in kind.__subclasses__():
+            yield from walk(each)
+
+    lines = (errors.__doc__ or "").splitlines()
+    for kind in walk(errors.NetlabError):
+        (line,) = [line for line in lines if f"{kind.__name__} " in line]
+        assert str(kind.exit_status) in line.split()
+
+
+def test_every_verb_is_there() -> None:
+    """Each name of the list is a command of that name."""
+    context = click.Context(verbs.app)
+    for name in verbs.VERBS:
+        command = verbs.app.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert command.short_help
