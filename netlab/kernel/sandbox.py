@@ -21,9 +21,10 @@ from pathlib import Path
 
 from netlab.kernel import syscalls as sc
 
-NAMESPACES = (
-    sc.CLONE_NEWUSER | sc.CLONE_NEWNET | sc.CLONE_NEWNS | sc.CLONE_NEWPID | sc.CLONE_NEWIPC | sc.CLONE_NEWUTS
-)
+# The mounts are arranged in an outer user namespace, and the lab lives in an inner one: what a mount
+# namespace inherits from a more privileged owner is locked, so no capability in the lab can undo it.
+OUTER = sc.CLONE_NEWUSER | sc.CLONE_NEWPID
+INNER = sc.CLONE_NEWUSER | sc.CLONE_NEWNS | sc.CLONE_NEWNET | sc.CLONE_NEWIPC | sc.CLONE_NEWUTS
 # Directories that the sandbox replaces by private, empty, writable ones.
 PRIVATE = ("/tmp", "/var/tmp", "/run")  # noqa: S108 — these are names of mount points, not of files
 # Files of proc that are the whole machine's, below /proc.
@@ -47,16 +48,17 @@ def spawn(inside: Callable[[], None], view: View, *, keep: Sequence[int], owned:
     """
     answer, report = os.pipe()
     mapped, go = os.pipe()
+    maps = _maps()
     keeper = os.fork()
     if keeper == 0:
         os.close(answer)
         os.close(go)
-        _forked(lambda: _keep(inside, view, (*keep, report), mapped, owned=owned), report)
+        _forked(lambda: _keep(inside, view, (*keep, report), mapped, maps, owned=owned), report)
     os.close(report)
     os.close(mapped)
     try:
         if os.read(answer, 1) == b"u":
-            _write_maps(keeper)
+            _write(maps, keeper)
             os.write(go, b"m")
         _raise_reported(answer)
     except BaseException:
@@ -98,25 +100,36 @@ def _raise_reported(answer: int) -> None:
     raise OSError(int(number), os.strerror(int(number)), where)
 
 
-def _write_maps(keeper: int) -> None:
-    """Map the user to itself; root, who may, keeps all the ids it has.
+Maps = tuple[tuple[str, str], ...]
+
+
+def _maps() -> Maps:
+    """Map the user to itself; root, who may, keeps all the ids it has. Files of /proc/PID, with their text.
 
     Daemons that see uid 0 drop privileges with setgroups and setuid, which a one-id map refuses:
     so an ordinary user must not become root inside, and root needs the other ids.
     """
-    proc = Path(f"/proc/{keeper}")
     if os.geteuid() != 0:
-        (proc / "setgroups").write_text("deny")
-        (proc / "gid_map").write_text(f"{os.getegid()} {os.getegid()} 1")
-        (proc / "uid_map").write_text(f"{os.geteuid()} {os.geteuid()} 1")
-        return
-    for name in ("gid_map", "uid_map"):
-        extents = [line.split() for line in Path("/proc/self", name).read_text().splitlines()]
-        (proc / name).write_text("\n".join(f"{first} {first} {count}" for first, _, count in extents))
+        group, user = os.getegid(), os.geteuid()
+        return ("setgroups", "deny"), ("gid_map", f"{group} {group} 1"), ("uid_map", f"{user} {user} 1")
+    return tuple((name, _identity(Path("/proc/self", name).read_text())) for name in ("gid_map", "uid_map"))
 
 
-def _keep(inside: Callable[[], None], view: View, keep: Sequence[int], mapped: int, *, owned: bool) -> None:
-    """Be the keeper: unshare, wait for the maps, start init, wait for its end."""
+def _identity(own: str) -> str:
+    """Return the map that gives a child namespace the ids of one's own, from one's own map."""
+    extents = (line.split() for line in own.splitlines())
+    return "\n".join(f"{first} {first} {count}" for first, _, count in extents)
+
+
+def _write(maps: Maps, pid: int) -> None:
+    for name, text in maps:
+        Path(f"/proc/{pid}", name).write_text(text)
+
+
+def _keep(
+    inside: Callable[[], None], view: View, keep: Sequence[int], mapped: int, maps: Maps, *, owned: bool
+) -> None:
+    """Be the keeper: unshare, wait for the maps, start init and write its own, wait for its end."""
     report = keep[-1]
     caller = os.getppid()
     gc.freeze()  # a file of the caller's that is garbage would close its number, which means another one here
@@ -125,7 +138,7 @@ def _keep(inside: Callable[[], None], view: View, keep: Sequence[int], mapped: i
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGWINCH):
         signal.signal(number, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
-    sc.unshare(NAMESPACES)
+    sc.unshare(OUTER)
     if owned:
         sc.die_with_parent(signal.SIGKILL)
         if os.getppid() != caller:
@@ -134,20 +147,31 @@ def _keep(inside: Callable[[], None], view: View, keep: Sequence[int], mapped: i
     if os.read(mapped, 1) != b"m":
         os._exit(1)
     alive, held = os.pipe()
-    # Opened before the fork: init shares the keeper's mounts, and replaces /dev.
+    asked, ask = os.pipe()
     null = os.open("/dev/null", os.O_RDWR)
     init = os.fork()
     if init == 0:
         os.close(held)
-        _forked(lambda: _init(inside, view, keep, alive, null), report)
-    _close_all_but((held,), null)
+        os.close(asked)
+        _forked(lambda: _init(inside, view, keep, (alive, ask), null), report)
+    _close_all_but((held, asked), null)
+    # Only who stands outside a user namespace may give it more than one id.
+    if os.read(asked, 1) == b"u":
+        _write(maps, init)
+        os.write(held, b"m")
     _, status = os.waitpid(init, 0)
     os._exit(min(255, os.waitstatus_to_exitcode(status) % 256))
 
 
-def _init(inside: Callable[[], None], view: View, keep: Sequence[int], alive: int, null: int) -> None:
-    """Be PID 1: see the file system as the view says, hold every capability, run what was given."""
+def _init(
+    inside: Callable[[], None], view: View, keep: Sequence[int], keeper: tuple[int, int], null: int
+) -> None:
+    """Be PID 1: arrange the file system as the view says, lock it, hold every capability, run what was given.
+
+    `keeper` are a pipe from it, which ends with it, and one to it.
+    """
     report = keep[-1]
+    alive, ask = keeper
     sc.die_with_parent(signal.SIGKILL)
     # The keeper may have ended between fork and prctl; then the other end of this pipe is gone.
     poll = select.poll()
@@ -155,13 +179,20 @@ def _init(inside: Callable[[], None], view: View, keep: Sequence[int], alive: in
     if poll.poll(0):
         os._exit(1)
     sc.set_process_name("netlab-init")
-    sc.raise_ambient_capabilities()
+    sc.unshare(sc.CLONE_NEWNS)
     _remount(view)
+    # Held until the end: to take these mounts apart costs a millisecond, which nobody waits for then.
+    outer = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    sc.unshare(INNER)
+    os.write(ask, b"u")
+    if os.read(alive, 1) != b"m":
+        os._exit(1)
+    sc.raise_ambient_capabilities()
     os.chdir("/")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.environ["NETLAB_NOFILE"] = str(soft)
-    _close_all_but(keep, null)
+    _close_all_but((*keep, outer), null)
     os.write(report, b"i")
     os.close(report)
     inside()
@@ -198,6 +229,7 @@ def _remount(view: View) -> None:
     for path in view.writable:
         _bind(held[path], path)
         sc.mount_setattr(str(path), clear=sc.MOUNT_ATTR_RDONLY)
+    _cover_sockets(devices["null"])
     _private_devices(devices)
     for descriptor in (*held.values(), *devices.values()):
         os.close(descriptor)
@@ -215,6 +247,18 @@ def _guard_kernel() -> None:
             sc.mount_setattr(path, set_=sc.MOUNT_ATTR_RDONLY)
     sc.mount("/proc/sys/net", "/proc/sys/net", flags=sc.MS_BIND)
     sc.mount_setattr("/proc/sys/net", clear=sc.MOUNT_ATTR_RDONLY)
+
+
+def _cover_sockets(null: int) -> None:
+    """Cover the machine's Unix sockets: a read-only mount does not keep anyone from connecting to them.
+
+    Those made after the lab started are reachable for who knows them, if they lie where the lab looks.
+    """
+    lines = Path("/proc/net/unix").read_text(errors="replace").splitlines()
+    for path in {Path(line.split(maxsplit=7)[7]) for line in lines if " /" in line}:
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(path.stat().st_mode):
+                sc.mount(f"/proc/self/fd/{null}", str(path), flags=sc.MS_BIND)
 
 
 def _is_private(path: Path) -> bool:

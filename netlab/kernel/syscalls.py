@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-from functools import cache
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -33,9 +32,7 @@ _AT_RECURSIVE = 0x8000
 _SYS_MOUNT_SETATTR = 442  # one number on every architecture: it came after the tables were unified
 
 
-@cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def _checked(result: int, what: str) -> int:
@@ -47,17 +44,17 @@ def _checked(result: int, what: str) -> int:
 
 def unshare(flags: int) -> None:
     """Leave the namespaces named by CLONE_NEW* flags for new ones; CLONE_NEWUSER asks for a single thread."""
-    _checked(_libc().unshare(ctypes.c_int(flags)), "unshare")
+    _checked(_LIBC.unshare(ctypes.c_int(flags)), "unshare")
 
 
 def setns(descriptor: int, kind: int) -> None:
     """Enter the namespace that `descriptor` holds; `kind` is its CLONE_NEW* flag."""
-    _checked(_libc().setns(ctypes.c_int(descriptor), ctypes.c_int(kind)), "setns")
+    _checked(_LIBC.setns(ctypes.c_int(descriptor), ctypes.c_int(kind)), "setns")
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
     """Attach a file system, or change an attached one (mount(2)); the error names the target."""
-    result = _libc().mount(
+    result = _LIBC.mount(
         os.fsencode(source),
         os.fsencode(target),
         os.fsencode(kind) or None,
@@ -79,7 +76,7 @@ class _MountAttr(ctypes.Structure):
 def mount_setattr(path: str, *, set_: int = 0, clear: int = 0, recursive: bool = False) -> None:
     """Change the attributes of a mount, and of all below it where `recursive` (Linux 5.12)."""
     attr = _MountAttr(set_, clear, 0, 0)
-    result = _libc().syscall(
+    result = _LIBC.syscall(
         ctypes.c_long(_SYS_MOUNT_SETATTR),
         ctypes.c_int(_AT_FDCWD),
         os.fsencode(path),
@@ -92,12 +89,12 @@ def mount_setattr(path: str, *, set_: int = 0, clear: int = 0, recursive: bool =
 
 def die_with_parent(signal: int) -> None:
     """Ask for `signal` when the parent ends, however it ends."""
-    _checked(_libc().prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal), 0, 0, 0), "prctl")
+    _checked(_LIBC.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal), 0, 0, 0), "prctl")
 
 
 def set_process_name(name: str) -> None:
     """Set the name that ps shows; the kernel keeps 15 bytes."""
-    _checked(_libc().prctl(_PR_SET_NAME, os.fsencode(name), 0, 0, 0), "prctl")
+    _checked(_LIBC.prctl(_PR_SET_NAME, os.fsencode(name), 0, 0, 0), "prctl")
 
 
 class _CapHeader(ctypes.Structure):
@@ -119,12 +116,12 @@ def raise_ambient_capabilities() -> None:
     """
     header = _CapHeader(_CAPABILITY_VERSION_3, 0)
     data = (_CapData * 2)()
-    _checked(_libc().capget(ctypes.byref(header), data), "capget")
+    _checked(_LIBC.capget(ctypes.byref(header), data), "capget")
     for word in data:
         word.inheritable = word.permitted
-    _checked(_libc().capset(ctypes.byref(header), data), "capset")
+    _checked(_LIBC.capset(ctypes.byref(header), data), "capset")
     permitted = data[0].permitted | data[1].permitted << 32
     for capability in range(permitted.bit_length()):
         if permitted >> capability & 1:
-            raised = _libc().prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, ctypes.c_ulong(capability), 0, 0)
+            raised = _LIBC.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, ctypes.c_ulong(capability), 0, 0)
             _checked(raised, "prctl")
