@@ -221,7 +221,7 @@ def _python(readings: Readings) -> Finding:
     if readings.python >= OLDEST_PYTHON:
         return Finding("Python", "yes", True, found)
     return Finding(
-        "Python", "no", True, f"{found}, and 3.11 is needed", "make distclean all PYTHON=python3.11"
+        "Python", "no", True, f"{found}, and 3.11 is needed", "make distclean lab-dns PYTHON=python3.11"
     )
 
 
@@ -316,6 +316,7 @@ PROBES: tuple[Callable[[Readings], Finding], ...] = (
     partial(_sandbox_step, "readonly", "read-only file system"),
     partial(_sandbox_step, "proc", "own /proc"),
     partial(_sandbox_step, "devices", "own /dev"),
+    partial(_sandbox_step, "locked", "locked mounts"),
     partial(_sandbox_step, "ambient", "ambient capabilities"),
     partial(_feature, "veth", "veth", "links between nodes"),
     partial(_feature, "bridge", "bridge", "switches"),

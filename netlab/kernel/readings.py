@@ -170,6 +170,7 @@ def _finish_sandbox(writer: int) -> None:
         and _report(writer, "readonly", _make_read_only)
         and _report(writer, "proc", lambda: syscalls.mount("proc", "/proc", "proc", guarded))
         and _report(writer, "devices", _make_devices)
+        and _report(writer, "locked", _lock)
         and _report(writer, "ambient", syscalls.raise_ambient_capabilities)
     )
     if stands:
@@ -178,6 +179,13 @@ def _finish_sandbox(writer: int) -> None:
 
 def _make_read_only() -> None:
     syscalls.mount_setattr("/", set_=syscalls.MOUNT_ATTR_RDONLY, recursive=True)
+
+
+def _lock() -> None:
+    """Go into a second user namespace, in which the mounts cannot be changed."""
+    user, group = os.geteuid(), os.getegid()
+    syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)
+    _map(user, group)
 
 
 def _make_devices() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from netlab.kernel.probes import PACKAGES, Finding, judge, refusal
 from netlab.kernel.readings import TOOLS, Readings
 
-STEPS = ("unshare", "map", "namespaces", "files", "readonly", "proc", "devices", "ambient")
+STEPS = ("unshare", "map", "namespaces", "files", "readonly", "proc", "devices", "locked", "ambient")
 FEATURES = ("packet sockets", "veth", "bridge", "nf_tables", "netem")
 ALL_TRIED = dict.fromkeys((*STEPS, *FEATURES), 0)
 GOOD = Readings(
