@@ -7,12 +7,34 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
-from netlab.kernel.packets import Ring, Sniffed, packet_socket
+from netlab.kernel.packets import BLOCKS, RETIRE_MS, Ring, Sniffed, packet_socket
 from netlab.plan.model import Plan
 from netlab.report.pcapng import Writer
+
+# An answer may still be under way when the recording is told to end; it ends with the first silence, and
+# with this time in any case.
+SILENCE_SECONDS = 3 * RETIRE_MS / 1000
+LONGEST_NS = 200_000_000
+
+
+@dataclass(slots=True)
+class End:
+    """The time (ns since the epoch) from which on packets are no longer recorded; None: not known yet."""
+
+    time_ns: int | None = None
+
+    def come(self, *_: object) -> None:
+        """Let the end be near; meant for a signal, of which the first counts."""
+        if self.time_ns is None:
+            self.time_ns = time.time_ns() + LONGEST_NS
+
+    def is_before(self, packet: Sniffed) -> bool:
+        """Whether a packet came too late."""
+        return self.time_ns is not None and self.time_ns < packet.time_ns
 
 
 def record(plan: Plan, output: BinaryIO, ready: Callable[[], None]) -> None:
@@ -24,25 +46,19 @@ def record(plan: Plan, output: BinaryIO, ready: Callable[[], None]) -> None:
     told, tell = os.pipe()
     os.set_blocking(tell, False)
     signal.set_wakeup_fd(tell)
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    end = End()
+    signal.signal(signal.SIGTERM, end.come)
     writer = Writer(output)
     numbers = declare(plan, writer)
     ring = Ring(packet_socket(ignore_outgoing=True))
     writer.flush()
     ready()
-    poll = select.poll()
-    poll.register(ring, select.POLLIN)
-    poll.register(told, select.POLLIN)
-    stopping = False
-    while not stopping:
-        stopping = any(descriptor == told for descriptor, _ in poll.poll())
-        write(writer, numbers, ring.drain() if stopping else ring.read())
+    for packet in packets(ring, end, told, writer.flush):
+        number = numbers.get(packet.interface)
+        if number is not None:  # otherwise it is a bridge's own copy
+            writer.packet(number, packet.time_ns, packet.data, packet.length)
     ring.count()
-    # The ring is one for all ports, and so is its count of what it lost: it stands at the first.
-    for number in numbers.values():
-        dropped = ring.dropped if number == 0 else 0
-        writer.statistics(number, time.time_ns(), ring.received if number == 0 else 0, dropped)
-    writer.flush()
+    writer.finish(time.time_ns(), ring.received, ring.dropped)
 
 
 def declare(plan: Plan, writer: Writer) -> dict[int, int]:
@@ -55,10 +71,25 @@ def declare(plan: Plan, writer: Writer) -> dict[int, int]:
     return numbers
 
 
-def write(writer: Writer, numbers: dict[int, int], packets: Iterable[Sniffed]) -> None:
-    """Write the packets of declared interfaces; a bridge's own copies of them are passed over."""
-    for packet in packets:
-        number = numbers.get(packet.interface)
-        if number is not None:
-            writer.packet(number, packet.time_ns, packet.data, packet.length)
-    writer.flush()
+def packets(ring: Ring, end: End, told: int, pause: Callable[[], None]) -> Iterator[Sniffed]:
+    """Yield what comes until the end, however busy the ring is; `pause` is called when all has been read.
+
+    `told` is the descriptor that becomes readable when the end is known. What came before that is yielded
+    whatever the clock says since: the ring cannot hold more than it has blocks.
+    """
+    poll = select.poll()
+    poll.register(ring, select.POLLIN)
+    poll.register(told, select.POLLIN)
+    last_block = None
+    while last_block is None or ring.blocks < last_block:
+        for packet in ring.read():
+            if end.is_before(packet):
+                return
+            yield packet
+        pause()
+        if end.time_ns is None:
+            poll.poll()
+            continue
+        last_block = last_block or ring.blocks + BLOCKS
+        if not ring.wait(SILENCE_SECONDS):
+            return

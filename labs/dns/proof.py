@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 from netlab.errors import NetlabError
+from netlab.lab.record import read_packets
 from netlab.report.checksum import ip_checksum_ok, transport_checksum_ok
 from netlab.report.dissect import dissect
 from netlab.report.headers import Packet, Udp
-from netlab.report.pcapng import read_capture
 
 DNS_PORT = 53
 DYNAMIC_PORTS = range(49152, 65536)
@@ -15,10 +15,7 @@ DYNAMIC_PORTS = range(49152, 65536)
 
 def messages(run: Path) -> list[tuple[str, Packet]]:
     """Return every DNS message over UDP, with the switch's port that it came in at."""
-    frames = read_capture(run / "capture.pcapng").frames
-    if not frames:
-        sys.exit("no packets recorded")
-    packets = [(frame.interface, dissect(frame.data, frame.original_length)) for frame in frames]
+    packets = [(frame.interface, dissect(frame.data, frame.original_length)) for frame in read_packets(run)]
     return [
         (port, packet)
         for port, packet in packets

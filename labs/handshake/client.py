@@ -4,6 +4,7 @@ Usage: client.py [PATH] [--isn NUMBER] [--expect-rst]; the last is for lab rst: 
 """
 
 import argparse
+import itertools
 import random
 import sys
 import time
@@ -58,6 +59,11 @@ class Connection:
             self.send("A")
         return tcp
 
+    def rst_of_our_own(self) -> IP:
+        """Wait for the RST with which our own kernel answers the server."""
+        ours = self.ip.src
+        return wait_for("RST of our own", self.listener, lambda ip: ip.src == ours and ip[TCP].flags.R)
+
 
 def wait_for(what: str, sock: SuperSocket, wanted: Callable[[IP], bool]) -> IP:
     """Return the next TCP packet that is wanted; ends the script if there is none for WAIT seconds."""
@@ -81,17 +87,19 @@ def shake_hands(connection: Connection) -> Stream:
     print(f"2. SYN: from port {connection.port} to 80; we count our bytes from A = {connection.seq}.")
     connection.send("S")
     tcp, _ = connection.receive()
-    print(f"3. SYN-ACK: the server counts from B = {tcp.seq}, and has heard A: ack = A+1. It came as\n")
-    tcp.show()
     if tcp.flags != "SA" or tcp.ack != connection.seq:
+        tcp.show()
         sys.exit(f"No answer to our SYN: it needs SYN and ACK, and ack = A+1 = {connection.seq}.")
-    if connection.listener:
-        ours = connection.ip.src
-        rst = wait_for("RST of our own", connection.listener, lambda ip: ip.src == ours and ip[TCP].flags.R)
-        print(f"   Our node has answered that already, but not by this script: {rst.summary()}")
+    rst = connection.rst_of_our_own() if connection.listener else None
     stream = Stream((tcp.seq + 1) % SPACE)
     connection.ack = stream.due
+    # Answer first, print afterwards: a server that waits a second for its ACK sends again, and a terminal
+    # may be slow. So nothing is printed, here and below, while the server waits for us.
     connection.send("A")
+    print(f"3. SYN-ACK: the server counts from B = {tcp.seq}, and has heard A: ack = A+1. It came as\n")
+    tcp.show()
+    if rst:
+        print(f"   Our node had answered that already, but not by this script: {rst.summary()}")
     print(f"4. ACK: seq = A+1 = {connection.seq}, ack = B+1 = {connection.ack}.")
     return stream
 
@@ -100,26 +108,28 @@ def fetch(connection: Connection, stream: Stream, path: str) -> None:
     """Send the request, then acknowledge segment by segment until the response is whole."""
     request = f"GET {path} HTTP/1.1\r\nHost: www.lab.test\r\nConnection: keep-alive\r\n\r\n"
     print(f"5. GET {path}: {len(request)} bytes; PSH asks to hand them to the server's program at once.")
-    connection.send("PA", request.encode())
     print(f"6. The response, an ACK for each segment; our window lets {WINDOW} bytes be under way, no more:")
+    connection.send("PA", request.encode())
+    lengths = [0]
     while not (stream.finished or is_whole(stream.data)):
-        had = len(stream.data)
         connection.take(stream)
-        if had < len(stream.data) <= 3 * MSS:
-            print(f"   bytes {had} to {len(stream.data) - 1}; we acknowledge B+{len(stream.data) + 1}")
-    if len(stream.data) > 3 * MSS:
-        print(f"   … up to byte {len(stream.data) - 1}.")
+        if lengths[-1] < len(stream.data):
+            lengths.append(len(stream.data))
+    for had, have in itertools.pairwise(lengths[:4]):
+        print(f"   bytes {had} to {have - 1}; we acknowledge B+{have + 1}")
+    if lengths[4:]:
+        print(f"   … up to byte {lengths[-1] - 1}.")
 
 
 def close(connection: Connection, stream: Stream) -> None:
     """Close from our side, in four segments: FIN, ACK, FIN, ACK (RFC 9293, section 3.6)."""
-    connection.send("FA")
     print("7. FIN,ACK: we have nothing more to send.")
+    connection.send("FA")
     while connection.take(stream).ack != connection.seq:
         pass
-    print("   ACK: the server has heard that.")
     while not stream.finished:
         connection.take(stream)
+    print("   ACK: the server has heard that.")
     print("   FIN,ACK: nor has the server. Our ACK of that is the last segment.")
 
 

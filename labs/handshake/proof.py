@@ -9,10 +9,9 @@ from stream import SPACE, Stream
 from netlab import topology
 from netlab.errors import NetlabError
 from netlab.lab.catalogue import find
-from netlab.lab.record import read_kernel
+from netlab.lab.record import read_kernel, read_packets
 from netlab.report.dissect import dissect
 from netlab.report.headers import ACK, FIN, PSH, RST, SYN, Tcp
-from netlab.report.pcapng import read_capture
 from netlab.topology.model import HttpService
 
 Segment = tuple[str, Tcp, bytes]
@@ -21,10 +20,7 @@ Segment = tuple[str, Tcp, bytes]
 
 def read(run: Path) -> list[Segment]:
     """Return the recorded TCP segments in order."""
-    frames = sorted(read_capture(run / "capture.pcapng").frames, key=lambda frame: frame.time_ns)
-    if not frames:
-        sys.exit("no packets recorded")
-    packets = [(frame.interface, dissect(frame.data, frame.original_length)) for frame in frames]
+    packets = [(frame.interface, dissect(frame.data, frame.original_length)) for frame in read_packets(run)]
     return [(port, one.transport, one.payload) for port, one in packets if isinstance(one.transport, Tcp)]
 
 

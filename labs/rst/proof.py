@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.errors import NetlabError
-from netlab.lab.record import read_kernel
+from netlab.lab.record import read_kernel, read_packets
 from netlab.report.dissect import dissect
 from netlab.report.headers import ACK, RST, SYN, IPv4, Tcp
-from netlab.report.pcapng import read_capture
 
 DONT_FRAGMENT = 2
 
@@ -33,14 +32,12 @@ class Segment:
 def read(run: Path) -> tuple[list[Segment], set[tuple[str, str]]]:
     """Return the TCP segments in order, and for every packet its sender's MAC with the port it came in at."""
     segments, entered = [], set()
-    for frame in sorted(read_capture(run / "capture.pcapng").frames, key=lambda frame: frame.time_ns):
+    for frame in read_packets(run):
         packet = dissect(frame.data, frame.original_length)
         mac = packet.ethernet.source if packet.ethernet else ""
         entered.add((mac, frame.interface))
         if isinstance(packet.ip, IPv4) and isinstance(packet.transport, Tcp):
             segments.append(Segment(frame.time_ns, frame.interface, mac, packet.ip, packet.transport))
-    if not entered:
-        sys.exit("no packets recorded")
     return segments, entered
 
 

@@ -131,14 +131,14 @@ def _end(name: str, ended: Lab) -> None:
 
 
 def _complete_record(ended: Lab) -> None:
-    from netlab.report.trace import write_trace
+    from netlab.lab.record import write_trace
 
     out = Path(ended.info["out"])
     try:
         ended.finish()
     except LabError as error:
         console.note(f"netlab: {error}")
-    write_trace(out / "capture.pcapng", out / "trace.txt")
+    write_trace(out)
     console.say(f"recorded in {out}/")
 
 

@@ -88,7 +88,7 @@ def run_command(name: str, seed: int | None, out: Path | None, time_limit: float
 
     \b
     Example:
-      netlab lab run dns --seed 7 --out /tmp/dns
+      netlab lab run dns --seed 7 --out runs/seven
     """  # noqa: D301
     from netlab.cli import terminal
     from netlab.cli.running import load_plan, recorded

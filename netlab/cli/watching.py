@@ -102,7 +102,7 @@ def capture_command(
         if taken == count:
             break
     ring.count()
-    sink.close()
+    sink.close(ring)
     lost = f", {ring.dropped} lost" if ring.dropped else ""
     where = f" in {file}" if file is not None and str(file) != "-" else ""
     console.note(f"{console.count(taken, 'packet')}{lost}{where}")
@@ -169,7 +169,7 @@ class _Lines:
         frame = Frame(packet.time_ns, self._interfaces[packet.interface], packet.data, packet.length)
         console.say(format_line(self._narrator.line(frame)))
 
-    def close(self) -> None:
+    def close(self, _: Ring) -> None:
         """Nothing is held back."""
 
 
@@ -193,8 +193,10 @@ class _File:
             self._writer.packet(number, packet.time_ns, packet.data, packet.length)
             self._writer.flush()
 
-    def close(self) -> None:
-        """Close the file; standard output is not ours to close."""
+    def close(self, ring: Ring) -> None:
+        """End the capture and close the file; standard output is not ours to close."""
+        with console.writing(self._path):
+            self._writer.finish(time.time_ns(), ring.received, ring.dropped)
         if self._file is not sys.stdout.buffer:
             with console.writing(self._path):
                 self._file.close()

@@ -21,14 +21,18 @@ _PACKET_VERSION = 10
 _PACKET_IGNORE_OUTGOING = 23
 _TPACKET_V3 = 2
 _STATUS_USER = 1
+_STATUS_VLAN_VALID, _STATUS_VLAN_TPID_VALID = 1 << 4, 1 << 6
+_ETH_P_8021Q = 0x8100
+_TAG_AT = 12  # where a VLAN tag stands in a frame: after the addresses
 
 BLOCK_BYTES = 1 << 18
 BLOCKS = 16
 RETIRE_MS = 10  # a block that is not full is handed over after this time
 
 _BLOCK = struct.Struct("=8xIII")  # tpacket_hdr_v1: status, number of packets, offset of the first
-_HEADER = struct.Struct("=IIIIIIHH20xHHiHB")  # tpacket3_hdr (48 bytes), then sockaddr_ll
+_HEADER = struct.Struct("=IIIIIIHH4xIH10xHHiHB")  # tpacket3_hdr (48 bytes), then sockaddr_ll
 _STATUS = struct.Struct("=I")
+_TAG = struct.Struct("!HH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class Ring:
         self._sock = sock
         self._memory = mmap.mmap(sock.fileno(), BLOCK_BYTES * BLOCKS, mmap.MAP_SHARED)
         self._next = 0
+        self.blocks = 0  # how many have been read to their end
         self.received = 0
         self.dropped = 0
 
@@ -75,8 +80,11 @@ class Ring:
         return bool(poll.poll(seconds * 1000))
 
     def read(self) -> Iterator[Sniffed]:
-        """Yield the packets of every block that is ready now, in order of arrival."""
-        while True:
+        """Yield the packets of every block that is ready now, in order of arrival.
+
+        It ends after one round, however fast new ones come: all that was there before has been read then.
+        """
+        for _ in range(BLOCKS):
             block = self._next * BLOCK_BYTES
             status, count, offset = _BLOCK.unpack_from(self._memory, block)
             if not status & _STATUS_USER:
@@ -88,6 +96,7 @@ class Ring:
                 at += step
             _STATUS.pack_into(self._memory, block + 8, 0)
             self._next = (self._next + 1) % BLOCKS
+            self.blocks += 1
 
     def drain(self) -> Iterator[Sniffed]:
         """Yield what has arrived, until nothing new has come for longer than a block is held back."""
@@ -105,7 +114,12 @@ class Ring:
 
     def _packet(self, at: int) -> tuple[Sniffed, int]:
         header = _HEADER.unpack_from(self._memory, at)
-        step, seconds, nanoseconds, kept, length, _, mac, _, _, _, interface, _, kind = header
+        step, seconds, nanoseconds, kept, length, status, mac, _, tci, tpid, _, _, interface, _, kind = header
         data = self._memory[at + mac : at + mac + kept]
+        if (tci or status & _STATUS_VLAN_VALID) and kept >= _TAG_AT:
+            # The kernel takes the outermost tag off a frame that comes in, and hands it over beside it.
+            tag = _TAG.pack(tpid if status & _STATUS_VLAN_TPID_VALID else _ETH_P_8021Q, tci)
+            data = data[:_TAG_AT] + tag + data[_TAG_AT:]
+            length += _TAG.size
         time_ns = seconds * 1_000_000_000 + nanoseconds
         return Sniffed(time_ns, interface, data, length, kind == socket.PACKET_OUTGOING), step

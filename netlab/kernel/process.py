@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +63,7 @@ def reset_signals() -> None:
         signal.SIGPIPE,
         signal.SIGWINCH,
         signal.SIGXFSZ,
+        signal.SIGALRM,
     ):
         signal.signal(number, signal.SIG_DFL)
 
@@ -69,16 +72,24 @@ def take_stdio(descriptors: Sequence[int], *, terminal: bool) -> None:
     """Start a session whose standard input, output and error are `descriptors`."""
     for standard, descriptor in enumerate(descriptors):
         os.dup2(descriptor, standard)
+    os.setsid()
     if terminal:
-        os.login_tty(os.dup(0))
-    else:
-        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def keep_only(*descriptors: int) -> None:
+    """Close every descriptor but the standard three and these: a child must not hold its parent's."""
+    low = 3
+    for descriptor in sorted(descriptors):
+        os.closerange(low, descriptor)
+        low = descriptor + 1
+    os.closerange(low, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 
 
 def restore_limits() -> None:
     """Close all descriptors but the standard three, and allow as many as the lab's maker had."""
+    keep_only()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    os.closerange(3, hard)
     soft = os.environ.pop("NETLAB_NOFILE", "")
     if soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(soft), hard))
@@ -87,8 +98,7 @@ def restore_limits() -> None:
 def become(command: Command, where: str) -> NoReturn:
     """Replace this process by the command; where it cannot be, say so and exit 126 or 127, as a shell."""
     restore_limits()
-    with contextlib.suppress(OSError):
-        os.chdir(command.directory)
+    change_directory(command.directory)
     program = command.argv[0]
     try:
         os.execvpe(program, command.argv, dict(command.environment))  # noqa: S606 — no shell is meant
@@ -100,6 +110,15 @@ def become(command: Command, where: str) -> NoReturn:
                 NOT_FOUND,
             )
         _refuse(f"netlab: {program}: cannot be run in {where}: {error.strerror}", NOT_EXECUTABLE)
+
+
+def change_directory(directory: str) -> None:
+    """Go to the caller's directory; where the lab does not see it, say so and stay at the root."""
+    try:
+        os.chdir(directory)
+    except OSError:
+        hint = "a lab has a /tmp and a /run of its own, and sees what its maker's directory holds"
+        os.write(2, f"netlab: {directory} cannot be seen in this lab, so / it is — {hint}\n".encode())
 
 
 def _exists(command: Command) -> bool:

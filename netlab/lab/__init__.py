@@ -129,7 +129,7 @@ class Lab:
             raise ServiceError(f"{ended['who']} {how} while the lab ran", "its log ends so", ended["log"])
 
     def stop(self) -> None:
-        """End the lab: when this returns, the kernel has killed every process of it."""
+        """End the lab: when this returns, its end is certain, and milliseconds later nothing of it is left."""
         self._session.close()
         if self._record is not None:
             with contextlib.suppress(OSError):
@@ -195,9 +195,15 @@ def start(
 def start_detached(
     plan: Plan, name: str, *, record: Record | None = None, visible: Sequence[Path] = ()
 ) -> None:
-    """Start a lab that runs until `attach(name).stop()`; UsageError where one of that name runs."""
+    """Start a lab that runs until `attach(name).stop()`; UsageError where one of that name runs.
+
+    The lab holds the record from then on, and this process no longer does.
+    """
     request = Request(plan, record.path if record is not None else None)
-    session.start_detached(request, name, visible=[*visible, *_content(plan)])
+    lock = record.lock if record is not None else None
+    session.start_detached(request, name, visible=[*visible, *_content(plan)], lock=lock)
+    if lock is not None:
+        os.close(lock)
 
 
 def attach(name: str | None = None) -> Lab:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from netlab.plan.model import RTO_MIN_MS, Plan, PlannedNode, Port, Switch
@@ -51,9 +52,11 @@ def _node(node: PlannedNode, first: PlannedNode, fabric: str, bridges: dict[str,
     for port in node.ports:
         yield from _port(port, fabric, bridges[port.switch], explain=port is first.ports[0])
     if node is first:
-        yield "# Timers that would make a trace depend on the machine's speed are off."
-    for key, value in node.sysctls:
-        yield f"ip netns exec {node.name} sysctl -w {key}={value}"
+        yield "# What the host has tuned, and timers that fire when the machine is slow, would alter a trace"
+        yield "# (-e passes over what an older kernel does not have)."
+    if node.sysctls:
+        words = (shlex.quote(f"{key.removeprefix('-')}={value}") for key, value in node.sysctls)
+        yield f"ip netns exec {node.name} sysctl -e -w {' '.join(words)}"
     yield from _rules(node)
     yield from _files(node, first)
     for service in node.services:

@@ -10,6 +10,10 @@ from ipaddress import IPv4Address, IPv4Interface
 
 from netlab.topology.model import Service
 
+# The ports that a node's kernel gives out (ip_local_port_range). The labs' own draw from RFC 6335's
+# dynamic ports, 49152–65535: so a port tells whether a seed or a kernel chose it.
+KERNEL_PORTS = range(32768, 49152)
+
 # Every node's routes carry it: RFC 6298, section 2.4, asks for a second, Linux takes 200 ms. With a
 # second, a slow script does not provoke retransmissions, and a trace is the same on any machine.
 RTO_MIN_MS = 1000
@@ -45,7 +49,8 @@ class Rule:
     """A firewall rule of one node.
 
     `nft` is the rule in nft's own words (what `plan --commands` shows). What the kernel is told is
-    `chain` (a base chain's hook, "output"), then `matches`, then a counter, then `verdict`.
+    `chain` (a base chain's hook, "output"), then `matches`, then a counter, then `verdict`. A match is
+    ("protocol", the transport's name) or ("tcp-flag", a flag that must be set); all of them must hold.
     """
 
     name: str
@@ -58,7 +63,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class PlannedNode:
-    """All that makes one node; `files` are those that only it sees (path → text)."""
+    """All that makes one node; `files` are those that only it sees (path → text).
+
+    `sysctls` are its kernel's parameters (key → value), written when its interfaces are there and down. As in
+    sysctl.d(5), a key that begins with "-" is passed over by a kernel that does not have it.
+    """
 
     name: str
     ports: tuple[Port, ...]

@@ -7,11 +7,8 @@ from ipaddress import IPv4Address, IPv4Interface
 from netlab.plan.model import Plan, PlannedNode, Port, Switch
 from netlab.plan.names import InterfaceNames, Macs
 from netlab.plan.rules import RULES
+from netlab.plan.sysctls import sysctls
 from netlab.topology.model import Node, Topology
-
-# RFC 8985's tail loss probe is a timer: it fires when a script is slow to acknowledge, and the
-# same run on a busier machine would have another trace.
-SYSCTLS = (("net.ipv4.tcp_early_retrans", "0"),)
 
 
 def plan(topology: Topology, seed: int) -> Plan:
@@ -43,7 +40,8 @@ def plan(topology: Topology, seed: int) -> Plan:
             ("/etc/resolv.conf", _resolv_conf(topology, node)),
         )
         rules = tuple(RULES[name] for name in node.firewall)
-        nodes.append(PlannedNode(node.name, ports, files, SYSCTLS, rules, node.services))
+        parameters = sysctls(port.interface for port in ports)
+        nodes.append(PlannedNode(node.name, ports, files, parameters, rules, node.services))
     return Plan(topology.name, seed, tuple(switches.values()), tuple(nodes))
 
 

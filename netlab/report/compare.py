@@ -1,25 +1,37 @@
 """Two traces held against each other, each direction of each flow by itself.
 
-What no seed can decide is normalised away, and nothing else: times; the order of packets of different flows
-or directions (the machine's scheduler decides it); the kernel's ISNs (a trace's numbers are relative). A port
-that a kernel chose is no difference either: see `pair_conversations`.
+What no seed can decide is normalised away. It is, with who decides it:
+- times, and the order of packets of different flows or directions: the machine's load;
+- a port in `KERNEL_PORTS`, of a flow's one end (see `pair_conversations`) or in an ICMP error: a kernel;
+- ISNs, in that a trace's numbers are relative: a server's kernel. A SYN's own is compared (`isn=`) where its
+  port is not a kernel's, because then a seed has drawn it;
+- the value of TCP's timestamps, whether a segment after SYN has them, the IP id, IPv6's flow label: a kernel;
+- what an ICMP error quotes beyond the ends (IP ids), and what an echo carries (`ping` sends its clock).
+
+A trace does not show, and so the comparison does not see: Ethernet addresses (but ARP's answers, and the port
+at which a packet came in, if it is not its source's); values of TCP options other than MSS, window scale and
+SACK. All else makes a difference, a payload by its digest (`data=`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher, unified_diff
 from itertools import zip_longest
 from pathlib import Path
 
 from netlab.errors import CaptureError, UsageError
+from netlab.plan.model import KERNEL_PORTS
 from netlab.report.line import Line
 from netlab.report.trace import read_trace, trace_of_capture
 
 Flow = tuple[str, str, str]
 """One direction of a flow: protocol, source, destination."""
 
+_QUOTED = re.compile(r"for \S+ > \S+ \S+")  # an ICMP error's remark: the ends of the packet it is about
+_PORT = re.compile(r":(\d+)(?= )")
 _SHOWN = 20  # differences of one direction; hundreds say no more than the first
 
 
@@ -151,8 +163,20 @@ def normalise(lines: Iterable[Line]) -> dict[Flow, list[str]]:
     """Return the packets of each direction, as text and in order; directions in order of appearance."""
     flows: dict[Flow, list[str]] = {}
     for line in lines:
-        flows.setdefault(line.flow, []).append(line.text)
+        flows.setdefault(line.flow, []).append(_without_kernel_ports(line).text)
     return flows
+
+
+def _without_kernel_ports(line: Line) -> Line:
+    """Return a line that does not tell which port a kernel chose for the packet that an ICMP error quotes."""
+    if not line.protocol.startswith("ICMP"):
+        return line
+    remarks = (_PORT.sub(_masked, text) if _QUOTED.fullmatch(text) else text for text in line.remarks)
+    return replace(line, remarks=tuple(remarks))
+
+
+def _masked(port: re.Match[str]) -> str:
+    return ":KERNEL" if int(port[1]) in KERNEL_PORTS else port[0]
 
 
 def compare(here: Sequence[Line], there: Sequence[Line]) -> Comparison:
@@ -177,7 +201,8 @@ def pair_conversations(here: Mapping[Flow, object], there: Mapping[Flow, object]
     """Pair the conversations of two traces, each given by the direction that appeared first.
 
     Those with the same ends belong together. Of the rest, in order of appearance, those that differ in the
-    port of one end alone: a kernel chose it (a `curl` in the lab). What is still alone is paired with itself.
+    port of one end alone, if a kernel chose both ports (a `curl` in the lab). What is still alone is paired
+    with itself.
     """
     mine, yours = _conversations(here), _conversations(there)
     alone_there = [flow for flow in yours if flow not in mine and _reverse(flow) not in mine]
@@ -186,7 +211,7 @@ def pair_conversations(here: Mapping[Flow, object], there: Mapping[Flow, object]
         if flow in there or _reverse(flow) in there:
             pairs.append((flow, flow))
             continue
-        alike = next((other for other in alone_there if _differ_in_one_port(flow, other)), None)
+        alike = next((other for other in alone_there if _differ_in_a_kernels_port(flow, other)), None)
         if alike is not None:
             alone_there.remove(alike)
         pairs.append((flow, alike or flow))
@@ -210,12 +235,19 @@ def _both_ways(flow: Flow) -> tuple[Flow, Flow]:
     return flow, _reverse(flow)
 
 
-def _differ_in_one_port(one: Flow, other: Flow) -> bool:
+def _differ_in_a_kernels_port(one: Flow, other: Flow) -> bool:
     if one[0] != other[0] or one[0] not in ("TCP", "UDP"):
         return False
-    equal = [a == b for a, b in zip(one[1:], other[1:], strict=True)]
-    hosts = [a.rpartition(":")[0] == b.rpartition(":")[0] for a, b in zip(one[1:], other[1:], strict=True)]
-    return any(equal) and all(hosts)
+    differing = [(a, b) for a, b in zip(one[1:], other[1:], strict=True) if a != b]
+    return len(differing) == 1 and all(
+        a.rpartition(":")[0] == b.rpartition(":")[0] and _is_kernels(a) and _is_kernels(b)
+        for a, b in differing
+    )
+
+
+def _is_kernels(end: str) -> bool:
+    port = end.rpartition(":")[2]
+    return port.isdecimal() and int(port) in KERNEL_PORTS
 
 
 def _ends(flow: Flow | None) -> str:

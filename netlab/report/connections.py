@@ -1,6 +1,6 @@
 """TCP connections as a bystander sees them: relative numbers, and what a segment is to those before it.
 
-Sequence numbers count from the SYN of their direction, so that no run's ISN shows. They are unwrapped: past
+Sequence numbers count from the SYN of their direction, so that no ISN shows in them. They are unwrapped: past
 4 GiB they go on growing. What a segment repeats or leaves out is judged by its own direction alone, because
 the order in which a recorder sees the two directions is chance; only a duplicate ACK needs the other one.
 """

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from ipaddress import IPv6Address
 
+from netlab.plan.model import KERNEL_PORTS
 from netlab.report.application import application_summary
 from netlab.report.checksum import ip_checksum_ok, transport_checksum_ok
 from netlab.report.connections import Connections
 from netlab.report.dissect import ARP, ICMP, ICMPV6, IPV4, IPV6, TCP, UDP, dissect, dissect_ip
 from netlab.report.headers import (
+    ACK,
+    END_OF_OPTIONS,
     MSS,
     NO_OPERATION,
+    SACK,
     SACK_PERMITTED,
     SYN,
     TIMESTAMPS,
@@ -38,6 +43,9 @@ _PROTOCOLS = {
 }  # fmt: skip
 _ECHO = {4: (0, 8), 6: (128, 129)}  # types by version
 _NEIGHBOUR = (135, 136)  # ICMPv6: solicitation and advertisement (RFC 4861)
+_TIMESTAMP = (13, 14)
+_DONT_FRAGMENT = 2  # a bit of IPv4's flags
+_EVERYONES_TTL = 64  # what Linux and Scapy write; no line needs to say it
 
 
 class Narrator:
@@ -46,6 +54,7 @@ class Narrator:
     def __init__(self, names: Mapping[str, str]) -> None:
         self._names = {address: word for address, name in names.items() if (word := as_word(name))}
         self._connections = Connections()
+        self._ports: dict[str, bool] = {}  # whether it is a switch's, by interface
         self._start: int | None = None
 
     def line(self, frame: Frame) -> Line:
@@ -55,7 +64,7 @@ class Narrator:
         packet = dissect(frame.data, frame.original_length)
         source, destination = self._ends(packet)
         flags, fields, remarks = self._tell(packet)
-        remarks += _faults(packet)
+        remarks += [self._entrance(frame.interface, source), *_faults(packet)]
         if len(frame.data) < frame.original_length:
             remarks.append(f"recorded {len(frame.data)} of {frame.original_length} bytes")
         return Line(
@@ -71,6 +80,20 @@ class Narrator:
     def name(self, address: str) -> str:
         """Return whose address this is, or the address."""
         return self._names.get(address, address)
+
+    def _entrance(self, port: str, source: str) -> str:
+        """Return `at PORT` for a packet that came in at another port than its source's first one.
+
+        Only a switch's ports are known, by their nodes' names: what a node itself recorded has none.
+        """
+        known = self._ports.get(port)
+        if known is None:
+            first = port.partition(".")[0]
+            known = self._ports[port] = any(_is_port_of(first, name) for name in self._names.values())
+        if not known:
+            return ""
+        node = source.rpartition(":")[0] or source
+        return "" if _is_port_of(port, node) else f"at {port}"
 
     def _ends(self, packet: Packet) -> tuple[str, str]:
         ip, arp, ethernet, transport = packet.ip, packet.arp, packet.ethernet, packet.transport
@@ -98,7 +121,7 @@ class Narrator:
         """Return flags, fields and remarks."""
         transport, flags = packet.transport, ""
         remarks: list[str] = []
-        length = f"len={packet.payload_length}"
+        length = [f"len={packet.payload_length}", *_digest(packet)]
         if packet.arp is not None:
             fields = self._arp(packet.arp)
         elif isinstance(transport, Tcp) and packet.ip is not None:
@@ -106,12 +129,11 @@ class Narrator:
             fields, remarks = self._tcp(packet, packet.ip, transport)
         elif isinstance(transport, Icmp):
             fields, remarks = self._icmp(packet, transport)
-            fields.append(length)
+            fields += length
         else:
-            fields = [length]
-        if packet.ip is not None and packet.is_fragment:
-            more = ["more"] if packet.ip.more_fragments else []
-            fields += [f"fragment={packet.ip.fragment_offset}", *more]
+            fields = length
+        if packet.ip is not None:
+            fields += _ip_words(packet.ip)
         return flags, fields, [application_summary(packet), *remarks]
 
     def _arp(self, arp: Arp) -> list[str]:
@@ -126,11 +148,14 @@ class Narrator:
         fields = [f"seq={segment.seq}"]
         if segment.ack is not None:
             fields.append(f"ack={segment.ack}")
-        fields += [f"win={tcp.window}", f"len={packet.payload_length}"]
+        fields += [f"win={tcp.window}", f"len={packet.payload_length}", *_digest(packet)]
         if tcp.flags & URG:
             fields.append(f"urg={tcp.urgent}")
-        if tcp.flags & SYN:
-            fields += filter(None, map(_syn_option, tcp.options))
+        if tcp.flags & (SYN | ACK) == SYN and tcp.source_port not in KERNEL_PORTS:
+            # A seed has drawn it. A SYN-ACK's port is well known, whoever wrote it, and tells nothing.
+            fields.append(f"isn={tcp.sequence}")
+        usual = () if tcp.flags & SYN else (TIMESTAMPS, SACK)  # SACK's edges follow, as relative numbers
+        fields += filter(None, (_option(option) for option in tcp.options if option.kind not in usual))
         fields += (f"sack={left}-{right}" for left, right in segment.sacks)
         return fields, list(segment.remarks)
 
@@ -170,9 +195,40 @@ def _protocol(packet: Packet) -> str:
     return known.get(kind, f"0x{kind:04x}") if kind >= 0x600 else "LLC"
 
 
-def _syn_option(option: TcpOption) -> str:
+def _is_port_of(port: str, node: str) -> bool:
+    """Tell whether a switch's port is called after a node; a long name was cut (`netlab.plan.names`)."""
+    start, cut, number = port.partition("~")
+    return node.startswith(start) and number.isdecimal() if cut else port == node
+
+
+def _digest(packet: Packet) -> list[str]:
+    """Return 32 bits of the payload's BLAKE2b as a word, where the payload is a sender's own choice.
+
+    ICMP's errors quote IP ids, which a kernel chose; a `ping` sends its clock.
+    """
+    transport = packet.transport
+    if isinstance(transport, Icmp):
+        version = transport.version
+        if transport.type in (*ICMP_ERRORS[version], *_ECHO[version], *(_TIMESTAMP if version == 4 else ())):
+            return []
+    return [f"data={blake2b(packet.payload, digest_size=4).hexdigest()}"] if packet.payload else []
+
+
+def _ip_words(ip: IPv4 | IPv6) -> list[str]:
+    """Return what of the IP header is not as in most packets."""
+    words = [f"fragment={ip.fragment_offset}"] if ip.fragment_offset or ip.more_fragments else []
+    words += ["more"] if ip.more_fragments else []
+    words += [f"ttl={ip.ttl}"] if ip.ttl != _EVERYONES_TTL else []
+    words += [f"tos=0x{ip.traffic_class:02x}"] if ip.traffic_class else []
+    if isinstance(ip, IPv4):
+        words += ["df"] if ip.flags & _DONT_FRAGMENT else []
+        words += [f"ip-options={ip.options.hex()}"] if ip.options else []
+    return words
+
+
+def _option(option: TcpOption) -> str:
     """Return an option as a word; a timestamp's value is left out: the clock chooses it."""
-    if option.kind == NO_OPERATION:
+    if option.kind in (NO_OPERATION, END_OF_OPTIONS):
         return ""
     if option.kind == MSS:
         return f"mss={int.from_bytes(option.value)}"

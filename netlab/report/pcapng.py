@@ -16,6 +16,7 @@ from netlab.errors import CaptureError, UsageError
 
 ETHERNET = 1  # LINKTYPE_ETHERNET
 SNAPLEN = 262144
+APPLICATION = "netlab"  # a section of its making ends with the statistics of every interface
 
 _SECTION = 0x0A0D0D0A  # reads the same in both byte orders
 _BYTE_ORDER_MAGIC = 0x1A2B3C4D
@@ -66,7 +67,8 @@ class Statistics:
 class Capture:
     """A whole file: `names` are by address, `statistics` by index into `interfaces`.
 
-    `truncated` tells that the last block is incomplete, as a killed writer leaves it.
+    `truncated` tells that the end is missing: the last block is incomplete, or it is a capture of this
+    project's without the statistics that its writer ends with.
     """
 
     frames: tuple[Frame, ...]
@@ -84,10 +86,11 @@ class Capture:
 class Writer:
     """Writes one section: little-endian, Ethernet, time in nanoseconds.
 
-    Every method hands the file whole blocks in one `write`, so after any `flush` the file is complete.
+    Every method hands the file whole blocks in one `write`, so after any `flush` the file can be read.
+    It is complete with the `finish`; without that, readers take it for broken off.
     """
 
-    def __init__(self, file: BinaryIO, application: str = "netlab") -> None:
+    def __init__(self, file: BinaryIO, application: str = APPLICATION) -> None:
         self._write = file.write
         self._flush = file.flush
         self._interfaces = 0
@@ -132,6 +135,13 @@ class Writer:
         head = struct.pack("<3I", interface, time_ns >> 32, time_ns & 0xFFFFFFFF)
         self._write(_block(_STATISTICS, head + counters))
 
+    def finish(self, time_ns: int, received: int, dropped: int) -> None:
+        """End the section: the counters of a recorder that heard all interfaces stand at the first."""
+        for number in range(self._interfaces):
+            first = number == 0
+            self.statistics(number, time_ns, received if first else 0, dropped if first else 0)
+        self.flush()
+
     def flush(self) -> None:
         """Hand everything written so far to the file system."""
         self._flush()
@@ -156,6 +166,8 @@ class Reader:
         self._next = 0
         self._first_interface = 0  # of this section, whose blocks count from 0
         self._enhanced = struct.Struct("<5I")
+        self._is_ours = False  # this section
+        self._unfinished: set[int] = set()  # interfaces of ours whose last counters have not come
         start = file.read(12)
         _check_is_pcapng(start, label)
         self._ahead = start
@@ -170,13 +182,15 @@ class Reader:
             elif kind == _OLD_PACKET:
                 yield self._old_packet(body)
             elif kind == _SECTION:
-                self._first_interface = len(self.interfaces)
+                self._section(body)
             elif kind == _INTERFACE:
+                self._await_statistics(len(self.interfaces))
                 self.interfaces.append(self._interface(body))
             elif kind == _NAMES:
                 self._add_names(body)
             elif kind == _STATISTICS:
                 self._add_statistics(body)
+        self.truncated = self.truncated or bool(self._unfinished)
 
     def _read(self, size: int) -> bytes:
         ahead, self._ahead = self._ahead[:size], self._ahead[size:]
@@ -213,6 +227,15 @@ class Reader:
         if len(magic) == 4:  # fewer, and the file ends here
             raise self._damaged("a section without byte order")
 
+    def _section(self, body: bytes) -> None:
+        self._first_interface = len(self.interfaces)
+        self._is_ours = dict(self._options(body, 16)).get(4) == APPLICATION.encode()
+        self._await_statistics(self._first_interface)  # there is one at least
+
+    def _await_statistics(self, interface: int) -> None:
+        if self._is_ours:
+            self._unfinished.add(interface)
+
     def _packet(self, body: bytes) -> Frame:
         if len(body) < 20:
             raise self._damaged("a packet block is too short")
@@ -240,6 +263,7 @@ class Reader:
         end = start + size
         if end > len(body):
             raise self._damaged("a packet is longer than its block")
+        self._await_statistics(index)
         interface = self.interfaces[index]
         comment = ""
         if end + 4 < len(body) and start == 20:
@@ -282,6 +306,7 @@ class Reader:
         # 4 is isb_ifrecv; 5 is isb_ifdrop, 7 isb_osdrop: what was lost on the way to the file.
         dropped = counters.get(5, 0) + counters.get(7, 0)
         self.statistics[self._first_interface + number] = Statistics(counters.get(4, 0), dropped)
+        self._unfinished.discard(self._first_interface + number)
 
     def _options(self, body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
         """Yield code and value of each option (or name record: the same form) up to the end mark."""
@@ -302,10 +327,15 @@ def read_capture(path: Path) -> Capture:
     """Return all of a file; UsageError where it cannot be opened, CaptureError where it is unsound."""
     try:
         with path.open("rb") as file:
-            reader = Reader(file, str(path))
-            frames = tuple(reader)
+            return capture_of(file, str(path))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}", "name a .pcapng file that you may read") from error
+
+
+def capture_of(file: BinaryIO, label: str) -> Capture:
+    """Return all of an open file; CaptureError, which says `label`, where it is unsound."""
+    reader = Reader(file, label)
+    frames = tuple(reader)
     return Capture(frames, tuple(reader.interfaces), reader.names, reader.statistics, reader.truncated)
 
 

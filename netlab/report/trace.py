@@ -1,6 +1,7 @@
 """The trace of a run: one line a packet, with names for addresses and numbers that count from each SYN.
 
-`write_trace` makes it from a capture, `read_trace` takes it back; `netlab.report.compare` compares two.
+`trace_of` makes it from a capture; `format_trace` writes it and `read_trace` takes it back;
+`netlab.report.compare` compares two.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 
-from netlab.errors import CaptureError, Fault, InputError, MachineError, Place
+from netlab.errors import CaptureError, Fault, InputError, Place
 from netlab.report.line import Line, Widths, format_line, parse_line
 from netlab.report.narrator import Narrator, as_word
 from netlab.report.pcapng import ETHERNET, Capture, Frame, read_capture
@@ -22,8 +23,8 @@ __all__ = [
     "format_trace",
     "read_trace",
     "trace",
+    "trace_of",
     "trace_of_capture",
-    "write_trace",
 ]
 
 HEADER = "# netlab trace 1"  # the number changes when a line's meaning does
@@ -52,9 +53,16 @@ def trace(frames: Iterable[Frame], names: Mapping[str, str]) -> Iterator[Line]:
 
 
 def trace_of_capture(path: Path) -> Trace:
-    """Tell a pcapng file; raises as `read_capture` does, and CaptureError where a link is not Ethernet."""
-    capture = read_capture(path)
-    _check_link_types(capture, path)
+    """Tell a pcapng file; raises as `read_capture` and `trace_of` do."""
+    return trace_of(read_capture(path), str(path))
+
+
+def trace_of(capture: Capture, label: str) -> Trace:
+    """Tell a capture; CaptureError, which says `label`, where a link is not Ethernet.
+
+    One without packets is no error here: whoever expected some decides.
+    """
+    _check_link_types(capture, label)
     lines = tuple(trace(capture.frames, capture.names))
     return Trace(lines, capture.names, capture.dropped, capture.truncated)
 
@@ -92,22 +100,9 @@ def read_trace(text: str, file: str = "trace.txt") -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def write_trace(capture_path: Path, trace_path: Path) -> Trace:
-    """Write a capture's trace and return it; raises as `trace_of_capture`, MachineError if it cannot write.
-
-    A capture without packets is no error here: whoever expected some decides.
-    """
-    told = trace_of_capture(capture_path)
-    try:
-        trace_path.write_text(format_trace(told), encoding="utf-8")
-    except OSError as error:
-        raise MachineError(f"{trace_path}: {error.strerror}", "name a place that you may write to") from error
-    return told
-
-
-def _check_link_types(capture: Capture, path: Path) -> None:
+def _check_link_types(capture: Capture, label: str) -> None:
     used = {frame.interface for frame in capture.frames}
     for interface in capture.interfaces:
         if interface.link_type != ETHERNET and interface.name in used:
-            what = f"{path}: {interface.name} was not recorded as Ethernet (link type {interface.link_type})"
+            what = f"{label}: {interface.name} was not recorded as Ethernet (link type {interface.link_type})"
             raise CaptureError(what, "record on an Ethernet interface rather than on “any”")

@@ -74,7 +74,7 @@ class Desk:
         streams |= {"stdin": subprocess.DEVNULL} if "input" not in how else {}
         if not {"stdout", "stderr"} & how.keys():
             streams["capture_output"] = True
-        return subprocess.run(argv, cwd=self.directory, preexec_fn=self.join, **(streams | how))  # noqa: PLW1510, PLW1509 — as above; no threads here
+        return subprocess.run(argv, cwd=self.directory, preexec_fn=self.join, **(streams | how))  # noqa: PLW1510 — as above
 
     def start(
         self, *arguments: object, program: tuple[str, ...] = NETLAB, **how: Any

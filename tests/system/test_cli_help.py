@@ -1,4 +1,4 @@
-"""What the command line says of itself is true: examples run, JSON holds what the text says, shells complete."""
+"""What the command line says of itself is true: examples run, JSON holds the text, shells complete."""
 
 from __future__ import annotations
 

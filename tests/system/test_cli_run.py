@@ -6,13 +6,14 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.system import commandline
-from tests.system.commandline import SECONDS, Desk, terminal
+from tests.system.commandline import SECONDS, Desk, Terminal, terminal
 from tests.system.harness import NETLAB
 
 WEB = "topologies/web.yaml"
@@ -190,13 +191,23 @@ def test_ctrl_c_at_a_terminal(desk: Desk) -> None:
 
 
 def test_a_lab_at_a_terminal_is_broken_off(desk: Desk) -> None:
-    """Ctrl-C while a shipped lab runs: 130, no traceback of netlab's, nothing left."""
-    with terminal(desk, "lab", "run", "handshake") as window:
-        window.wait_for("topology web.yaml")
+    """Ctrl-C while a shipped lab's script runs: 130, no proof, its record complete, nothing left."""
+    (desk.directory / "labs/dns/client.py").write_text("import time\nprint('on')\ntime.sleep(86400)\n")
+    program = (
+        "from pathlib import Path\nfrom netlab.lab import catalogue\n"
+        "catalogue.labs_root = lambda: Path('labs').resolve()\n"
+        "from netlab.cli import main\nmain()\n"
+    )
+    window = Terminal(desk, [sys.executable, "-c", program, "lab", "run", "dns"])
+    try:
+        window.wait_for("\non\r\n")
         window.type("\x03")
         assert window.wait() == 130
-        assert "a fault of netlab" not in window.text
+        assert "recorded in runs/dns/" in window.text
+        assert "what the record shows" not in window.text
         assert window.is_restored
+    finally:
+        window.close()
     desk.assert_nothing_left()
 
 

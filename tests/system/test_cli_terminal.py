@@ -202,6 +202,7 @@ def test_scapys_prompt(desk: Desk) -> None:
             "sr1(IP(dst=dns)/UDP(sport=50000)/DNS(qd=DNSQR(qname='www.lab.test')))[DNS].an[0].rdata\r"
         )
         window.wait_for("10.0.0.80")
+        window.wait_for(">>> ")
         window.type("\x04")
         assert window.wait() == 0
         assert window.is_restored

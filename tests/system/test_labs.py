@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
 import runpy
 import shutil
@@ -16,10 +17,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netlab import topology
 from netlab.lab.catalogue import exercises, find
 from netlab.lab.record import read_kernel
+from netlab.plan import make_plan
 from netlab.report.compare import compare, load, normalise
-from netlab.report.pcapng import Writer
+from netlab.report.dissect import dissect
+from netlab.report.headers import Tcp, Udp
+from netlab.report.pcapng import Writer, read_capture
 
 NETLAB = Path(sys.executable).with_name("netlab")
 SEED = 2012
@@ -141,7 +146,7 @@ def test_handshake_prints_what_was_fetched(runs: Runs, root: Path) -> None:
 def test_rst_names_the_culprit(runs: Runs) -> None:
     """The script tells of both RSTs, and the proof concludes."""
     said = runs["rst"][0].stdout
-    assert "Our node has answered that already, but not by this script" in said
+    assert "Our node had answered that already, but not by this script" in said
     assert "RST from 10.0.0.80, the server" in said
     assert "So the client's kernel sent the RST: " in said
 
@@ -160,6 +165,7 @@ def test_the_record_is_complete(runs: Runs, name: str) -> None:
     """Capture, trace, counters and each service's log are there; nothing was lost."""
     _, out = runs[name]
     assert sorted(path.name for path in out.iterdir()) == [
+        ".netlab-run",
         "capture.pcapng",
         "kernel.json",
         "logs",
@@ -177,12 +183,91 @@ def test_the_rule_held_back_every_rst(runs: Runs) -> None:
     assert client["rules"]["hold-back-rst"] == client["Tcp"]["OutRsts"] == len(segments) > 57
 
 
+def numbers_drawn(run: Path) -> tuple[int, ...]:
+    """Return what the script drew, from the capture: a query's port and id, or a SYN's port and ISN."""
+    for frame in read_capture(run / "capture.pcapng").frames:
+        packet = dissect(frame.data, frame.original_length)
+        if isinstance(packet.transport, Udp):
+            return packet.transport.source_port, int.from_bytes(packet.payload[:2])
+        if isinstance(packet.transport, Tcp):
+            return packet.transport.source_port, packet.transport.sequence
+    raise AssertionError("no query and no SYN")
+
+
 @pytest.mark.parametrize("name", LABS)
-def test_another_seed_is_another_run(runs: Runs, tmp_path: Path, name: str) -> None:
-    """With another seed the lab succeeds too, and its packets are not the same."""
-    done = run_lab(name, tmp_path / "run", seed=7)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert not compare(load(runs[name][1]), load(tmp_path / "run")).same
+def test_a_seed_decides_what_is_drawn(runs: Runs, tmp_path: Path, name: str) -> None:
+    """On the wire, source port, ISN and DNS id are the same with the same seed; with another all differ."""
+    drawn = numbers_drawn(runs[name][1])
+    assert drawn[0] in range(49152, 65536)
+    for seed in (SEED, 7):
+        done = run_lab(name, tmp_path / f"{seed}", seed=seed)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert numbers_drawn(tmp_path / f"{SEED}") == drawn
+    others = numbers_drawn(tmp_path / "7")
+    assert all(one != other for one, other in zip(drawn, others, strict=True))
+    assert not compare(load(runs[name][1]), load(tmp_path / "7")).same
+
+
+def test_a_nodes_kernel_is_set_as_planned(tmp_path: Path) -> None:
+    """What stands in a node is the plan's, not the host's; what the kernel does not have is passed over."""
+    web = find("handshake").topology
+    wanted = dict(make_plan(topology.load(web)).node("client").sysctls)
+    (tmp_path / "read.py").write_text(
+        "import json, sys\nfrom pathlib import Path\n"
+        "files = {key: Path('/proc/sys', key.lstrip('-').replace('.', '/')) for key in sys.argv[1:]}\n"
+        "print(json.dumps({k: f.read_text().split() for k, f in files.items() if f.exists()}))\n"
+    )
+    done = netlab("run", web, "client", "--out", tmp_path / "run", "--", "read.py", *wanted, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[0])
+    assert found == {key: value.split() for key, value in wanted.items() if key in found}
+    assert all(key in found or key.startswith("-") for key in wanted)
+
+
+SLOW = """
+import builtins, runpy, sys, time
+say = builtins.print
+def slowly(*words, **options):
+    time.sleep(1.2)
+    say(*words, **options)
+builtins.print = slowly
+sys.argv = [sys.argv[1], "/hello.txt"]
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_slow_terminal_alters_no_packet(tmp_path: Path) -> None:
+    """Every line that lab handshake prints may take longer than the server's patience, one second."""
+    exercise = find("handshake")
+    (tmp_path / "slow.py").write_text(SLOW)
+    loads = []
+    for name, words in (("slow", ["slow.py", exercise.script]), ("fast", [exercise.script, "/hello.txt"])):
+        done = netlab(
+            "run", exercise.topology, "client", "--out", tmp_path / name, "--", *words, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        loads.append(load(tmp_path / name))
+    assert str(compare(*loads)).startswith("the same ")
+
+
+def test_a_neighbour_is_probed_no_sooner_than_in_a_minute(tmp_path: Path) -> None:
+    """A script that takes six seconds has no ARP in its trace but what it began with (Linux: after five)."""
+    (tmp_path / "pause.py").write_text(
+        "from scapy.all import *\n"
+        "import time\n"
+        "for port in (50000, 50001):\n"
+        "    sr1(IP(dst='web') / TCP(sport=port, dport=81), timeout=2, verbose=False)\n"
+        "    time.sleep(6 if port == 50000 else 0)\n"
+    )
+    web = find("handshake").topology
+    done = netlab("run", web, "client", "--out", tmp_path / "run", "--", "pause.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = load(tmp_path / "run")
+    assert len([line for line in lines if line.protocol == "TCP"]) == 4
+    assert [line.text for line in lines if line.protocol == "ARP" and line.source == "web"] == [
+        line.text for line in lines[1:2]
+    ]
 
 
 # -- the proofs prove something ------------------------------------------------------------------------
@@ -193,7 +278,9 @@ def test_no_packets_prove_nothing(runs: Runs, tmp_path: Path, name: str) -> None
     """A record without packets, or without a capture at all, is no proof: a sentence, exit status 1."""
     shutil.copytree(runs[name][1], tmp_path / "run")
     with (tmp_path / "run" / "capture.pcapng").open("wb") as file:
-        Writer(file).add_interface("client")
+        writer = Writer(file)
+        writer.add_interface("client")
+        writer.finish(0, received=0, dropped=0)
     done = prove(name, tmp_path / "run")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "no packets recorded\n")
     (tmp_path / "run" / "capture.pcapng").unlink()

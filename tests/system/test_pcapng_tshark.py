@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from netlab.lab.catalogue import exercises
 from netlab.report.checksum import checksum
-from netlab.report.pcapng import Writer
+from netlab.report.pcapng import Writer, read_capture
+from tests.system.harness import NETLAB
 
 pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 
@@ -18,6 +20,8 @@ FIELDS = (
     "frame.interface_name", "frame.interface_description", "frame.time_epoch", "frame.comment",
     "ip.src_host", "ip.dst_host", "tcp.checksum.status", "frame.len", "_ws.malformed",
 )  # fmt: skip
+CHECKED = [word for name in ("ip", "tcp", "udp") for word in ("-o", f"{name}.check_checksum:TRUE")]
+UNSOUND = "_ws.malformed or ip.checksum.status == 0 or tcp.checksum.status == 0 or udp.checksum.status == 0"
 
 
 def syn() -> bytes:
@@ -47,7 +51,7 @@ def capture(tmp_path: Path) -> Path:
         writer.add_names({"10.0.0.10": "client", "10.0.0.80": "web", "fd00::80": "web"})
         writer.packet(client, 1_700_000_000_123_456_789, syn())
         writer.packet(web, 1_700_000_001_000_000_001, syn(), 1514, "held for 200 ms")
-        writer.statistics(client, 1_700_000_002_000_000_000, received=2, dropped=0)
+        writer.finish(1_700_000_002_000_000_000, received=2, dropped=0)
     return path
 
 
@@ -70,3 +74,43 @@ def test_tshark_reads_what_a_killed_writer_leaves(capture: Path) -> None:
     done = tshark(capture)
     assert len(done.stdout.splitlines()) == 2
     assert "cut short" in done.stderr
+
+
+def unsound(path: Path) -> list[str]:
+    """Return the packets that are malformed or whose checksum is not true."""
+    done = tshark(path, *CHECKED, "-Y", UNSOUND)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_tshark_would_tell_of_what_is_unsound(tmp_path: Path) -> None:
+    """The judge of the next test finds a checksum of IP or of TCP that is wrong, and a header cut short."""
+    path, whole = tmp_path / "capture.pcapng", syn()
+    with path.open("wb") as file:
+        writer = Writer(file)
+        writer.add_interface("client")
+        for data in (whole, whole[:25] + b"x" + whole[26:], whole[:-1] + b"x"):
+            writer.packet(0, 1, data)
+        writer.packet(0, 1, bytes.fromhex("020000000080 020000000010 0806 0001"))
+        writer.finish(1, 4, 0)
+    assert [line.split()[0] for line in unsound(path)] == ["2", "3", "4"]
+
+
+@pytest.mark.parametrize("name", [exercise.name for exercise in exercises()])
+def test_tshark_reads_the_record_of_a_lab(tmp_path: Path, name: str) -> None:
+    """Every packet of a shipped lab: none malformed, every checksum true, interfaces and hosts named."""
+    argv = [*NETLAB, "lab", "run", name, "--out", str(tmp_path / "run")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    path = tmp_path / "run" / "capture.pcapng"
+    assert unsound(path) == []
+    status = "ip.checksum.status", "tcp.checksum.status", "udp.checksum.status"
+    wanted = ("frame.interface_name", "ip.src_host", *status)
+    fields = [word for field in wanted for word in ("-e", field)]
+    rows = tshark(path, *CHECKED, "-Y", "ip", "-T", "fields", *fields).stdout.splitlines()
+    packets = [row.split("\t") for row in rows]
+    assert len(packets) == sum(frame.data[12:14] == b"\x08\x00" for frame in read_capture(path).frames) > 1
+    # 1 is good: neither bad, 0, nor unverified, 2. An ICMP error has two of IP, its own and the quoted one.
+    assert all(ip and tcp + udp and not set(ip + tcp + udp) - set("1,") for _, _, ip, tcp, udp in packets)
+    assert all(interface == hosts.split(",")[0] for interface, hosts, *_ in packets)
+    assert {packet[0] for packet in packets} == {"client", "dns" if name == "dns" else "web"}

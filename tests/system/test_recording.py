@@ -6,6 +6,8 @@ import hashlib
 import itertools
 import json
 import os
+import re
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -14,14 +16,17 @@ from pathlib import Path
 import pytest
 
 from netlab import lab, topology
+from netlab.errors import LabError
 from netlab.kernel.packets import BLOCK_BYTES, BLOCKS, Ring
 from netlab.lab import Lab
+from netlab.lab.catalogue import exercises
 from netlab.lab.record import Record, claim, read_kernel
 from netlab.plan import make_plan
 from netlab.report import checksum
 from netlab.report.dissect import dissect
-from netlab.report.pcapng import Capture, read_capture
-from tests.system import harness
+from netlab.report.pcapng import Capture, Writer, read_capture
+from tests.system import commandline, harness
+from tests.system.commandline import Desk
 
 pytestmark = harness.requires("curl", "ping")
 
@@ -44,6 +49,47 @@ sock.bind(("", 4000))
 for number in range(count):
     sock.sendto(number.to_bytes(4, "big").ljust(size, b"."), (address, 9))
 """
+# What follows is run in a node: do this to the recorder, which has the capture open.
+RECORDER = """
+import os, signal, socket, sys, time
+from pathlib import Path
+def recorder():
+    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+        try:
+            if any(link.resolve().name == "capture.pcapng" for link in Path(f"/proc/{pid}/fd").iterdir()):
+                return pid
+        except OSError:
+            pass
+    sys.exit("there is no recorder")
+"""
+TOO_MANY_FOR_THE_RING = (
+    RECORDER
+    + """
+pid = recorder()
+os.kill(pid, signal.SIGSTOP)
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(4500):
+    sock.sendto(bytes(1472), ("10.0.0.53", 9))
+os.kill(pid, signal.SIGCONT)
+"""
+)
+KILLED = (
+    RECORDER
+    + """
+pid = recorder()
+os.kill(pid, signal.SIGKILL)
+while Path(f"/proc/{pid}").exists():
+    time.sleep(0.01)
+"""
+)
+TOPOLOGY = "topologies/web.yaml"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """Give a desk of the test's own."""
+    with commandline.desk(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -211,3 +257,165 @@ def test_the_trace_tells_of_every_packet(
     assert len(lines) == len(capture.frames)
     assert all(" > " in line for line in lines)
     assert any("client:" in line and "> web:80" in line for line in lines)
+
+
+# -- VLAN tags -----------------------------------------------------------------------------------------
+
+TAGGED = bytes.fromhex("ffffffffffff 02aabbccddee 8100 6007 0806") + bytes.fromhex("0001").ljust(46, b"\0")
+
+
+def test_a_vlan_tag_is_recorded(tmp_path: Path) -> None:
+    """A frame of 802.1Q is in the record as it was sent, tag and all, and told as what it is."""
+    record = claim(tmp_path / "out", "web")
+    program = (
+        "import socket, sys; sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); "
+        "sock.bind(('eth0', 0)); sock.send(bytes.fromhex(sys.argv[1]))"
+    )
+    with lab.start(harness.web_plan(), record=record) as running:
+        done = running.output("client", [sys.executable, "-c", program, TAGGED.hex()])
+        assert done.returncode == 0, done.stderr
+        running.finish()
+    frames = [frame for frame in read_capture(record.capture).frames if frame.data[6:12] == TAGGED[6:12]]
+    assert [(f.interface, f.data, f.original_length) for f in frames] == [("client", TAGGED, len(TAGGED))]
+    record.write_trace()
+    assert "VLAN 7" in record.trace.read_text()
+
+
+# -- the end of a recording ----------------------------------------------------------------------------
+
+
+def test_a_recording_ends_in_the_midst_of_traffic(desk: Desk) -> None:
+    """However much is still sent when the command has ended, the record is completed, soon and whole."""
+    line = "ping -q -i 0.01 web >/dev/null & ping -q -i 0.002 dns >/dev/null & sleep 0.3"
+    done = desk.netlab("run", TOPOLOGY, "client", "--out", "out", "--", "sh", "-c", line, timeout=8)
+    assert (done.returncode, done.stderr) == (0, "recorded in out/\n")
+    capture = read_capture(desk.directory / "out" / "capture.pcapng")
+    assert not capture.truncated
+    assert sum(frame.data[12:14] == b"\x08\x00" for frame in capture.frames) > 60
+
+
+@pytest.mark.parametrize("how", ["run", "up and down"])
+def test_lost_packets_fail_the_run(desk: Desk, how: str) -> None:
+    """What the recorder could not take is told, with exit status 1, and stands in the trace."""
+    command = ["client", "--", sys.executable, "-c", TOO_MANY_FOR_THE_RING]
+    if how == "run":
+        done = desk.netlab("run", TOPOLOGY, "--out", "out", *command)
+    else:
+        desk.up("--out", "out")
+        assert desk.netlab("exec", *command).returncode == 0
+        done = desk.netlab("down")
+    assert done.returncode == 1, done.stderr
+    assert re.search(r"out: incomplete: the recorder lost \d+ packets — ", done.stderr)
+    assert "# INCOMPLETE: the recorder lost " in (desk.directory / "out" / "trace.txt").read_text()
+    desk.assert_nothing_left()
+
+
+@pytest.mark.parametrize("how", ["run", "up and down"])
+def test_a_killed_recorder_leaves_no_whole_record(desk: Desk, how: str) -> None:
+    """The trace says that it is incomplete, and a comparison refuses it, with itself even."""
+    program = ["client", "--", sys.executable, "-c", KILLED]
+    if how == "run":
+        done = desk.netlab("run", TOPOLOGY, "--out", "out", *program)
+    else:
+        desk.up("--out", "out")
+        assert desk.netlab("exec", *program).returncode == 0
+        done = desk.netlab("down")
+    assert done.returncode == 1, done.stderr
+    assert "the recorder was killed by SIGKILL" in done.stderr
+    out = desk.directory / "out"
+    assert "# INCOMPLETE: the recording was broken off" in (out / "trace.txt").read_text()
+    for path in ("out", "out/capture.pcapng"):
+        compared = desk.netlab("trace", "diff", path, path)
+        assert compared.returncode == 2
+        assert "the recording is incomplete" in compared.stderr
+
+
+def test_a_capture_of_a_node_is_whole(desk: Desk) -> None:
+    """`capture -w` ends its file with counters; after a kill they are missing, and that is noticed."""
+    desk.up()
+    assert desk.netlab("capture", "client", "-w", "mine.pcapng", "--seconds", "0").returncode == 0
+    assert not read_capture(desk.directory / "mine.pcapng").truncated
+    killed = desk.start("capture", "client", "-w", "killed.pcapng")
+    path = desk.directory / "killed.pcapng"
+    assert harness.wait_for(lambda: path.exists() and path.stat().st_size)
+    killed.kill()
+    killed.communicate()
+    assert read_capture(path).truncated
+
+
+@pytest.mark.parametrize("name", [exercise.name for exercise in exercises()])
+def test_no_proof_takes_an_incomplete_record(tmp_path: Path, name: str) -> None:
+    """Each proof refuses it before anything else: what was not recorded may say otherwise."""
+    with (tmp_path / "capture.pcapng").open("wb") as file:
+        writer = Writer(file)
+        writer.packet(writer.add_interface("client"), 1, bytes(60))
+        writer.finish(1, received=1, dropped=2)
+    proof = next(exercise.proof for exercise in exercises() if exercise.name == name)
+    argv = [sys.executable, str(proof), str(tmp_path)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{tmp_path}: incomplete: the recorder lost 2 packets — ")
+
+
+def test_the_public_api_tells_of_lost_packets(tmp_path: Path) -> None:
+    """`write_trace` raises for whoever uses it."""
+    record = claim(tmp_path / "out", "web")
+    with lab.start(harness.web_plan(), record=record) as running:
+        assert running.output("client", [sys.executable, "-c", TOO_MANY_FOR_THE_RING]).returncode == 0
+        running.finish()
+    with pytest.raises(LabError, match="the recorder lost"):
+        record.write_trace()
+
+
+# -- the directory of a record -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_labs_command_reaches_no_file_of_the_users(desk: Desk, kind: str) -> None:
+    """What it puts in the place of the files that netlab writes at the end is neither followed nor opened."""
+    precious = desk.directory / "bashrc"
+    precious.write_text("precious")
+    put = f"ln -s {precious}" if kind == "link" else "mkfifo"
+    line = f"cd $NETLAB_OUT && {put} trace.txt && {put} kernel.json"
+    done = desk.netlab("run", TOPOLOGY, "client", "--out", "out", "--", "sh", "-c", line, timeout=10)
+    assert done.returncode == 0, done.stderr
+    assert precious.read_text() == "precious"
+    assert (desk.directory / "out" / "trace.txt").read_text().startswith("# netlab trace")
+    assert read_kernel(desk.directory / "out")["web"]
+    line = f"cd $NETLAB_OUT && rm capture.pcapng && {put} capture.pcapng"
+    done = desk.netlab("run", TOPOLOGY, "client", "--out", "out", "--", "sh", "-c", line, timeout=10)
+    assert done.returncode == 2
+    assert "capture.pcapng: not a regular file — " in done.stderr
+    assert precious.read_text() == "precious"
+    desk.assert_nothing_left()
+
+
+def test_out_overwrites_nothing_of_the_users(desk: Desk) -> None:
+    """A directory with logs of its own is refused, whatever the verb; nothing in it is touched."""
+    (desk.directory / "logs").mkdir()
+    (desk.directory / "logs" / "mine.log").write_text("precious")
+    for words in (
+        ["run", TOPOLOGY, "client", "--out", ".", "--", "true"],
+        ["lab", "run", "dns", "--out", "."],
+    ):
+        done = desk.netlab(*words)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.startswith("logs is in the way: ")
+    assert desk.netlab("up", TOPOLOGY, "--out", ".").returncode == 2
+    assert (desk.directory / "logs" / "mine.log").read_text() == "precious"
+    assert sorted(path.name for path in desk.directory.iterdir()) == ["labs", "logs", "topologies"]
+
+
+def test_a_lab_holds_its_record_for_as_long_as_it_runs(desk: Desk) -> None:
+    """The record of a lab that outlives its command is refused to others until `down`."""
+    desk.up("--out", "kept")
+    assert desk.netlab("exec", "client", "--", "ping", "-c1", "web").returncode == 0
+    capture = desk.directory / "kept" / "capture.pcapng"
+    again = ("run", TOPOLOGY, "client", "--out", "kept", "--", "true")
+    for words in (again, ("up", TOPOLOGY, "--name", "other", "--out", "kept")):
+        done = desk.netlab(*words)
+        assert done.returncode == 2, done.stderr
+        assert "another run is writing to kept" in done.stderr
+    assert desk.netlab("down").returncode == 0
+    assert len(read_capture(capture).frames) >= 4
+    assert desk.netlab(*again).returncode == 0

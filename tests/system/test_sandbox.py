@@ -86,7 +86,9 @@ def test_it_keeps_only_what_it_is_told() -> None:
         os.close(read_end)
         os.close(write_end)
     assert {said.pop(standard) for standard in "012"} == {"/dev/null"}
-    assert len(said) == 1, said
+    # The sandbox's own hold on its outer mounts, and what was kept.
+    others = [link for link in said.values() if not link.startswith("mnt:")]
+    assert len(others) == 1, said
 
 
 def test_what_ends_inside_ends_all(tmp_path: Path) -> None:

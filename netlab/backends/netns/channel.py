@@ -57,9 +57,9 @@ def wait(end: socket.socket, seconds: float | None) -> bool:
 
 
 def receive(end: socket.socket) -> tuple[Message, list[int]] | None:
-    """Receive one message and its descriptors; None when the other side has gone."""
+    """Receive one message and its descriptors; None when the other side has gone, or talks nonsense."""
     try:
-        data, ancillary, _, _ = end.recvmsg(
+        data, ancillary, flags, _ = end.recvmsg(
             LARGEST, socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS), socket.MSG_CMSG_CLOEXEC
         )
     except ConnectionResetError:
@@ -68,11 +68,20 @@ def receive(end: socket.socket) -> tuple[Message, list[int]] | None:
     for _, kind, payload in ancillary:
         if kind == socket.SCM_RIGHTS:
             descriptors.frombytes(payload[: len(payload) - len(payload) % descriptors.itemsize])
-    if not data:
+    message = _decode(data) if not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) else None
+    if message is None:
         for descriptor in descriptors:
             os.close(descriptor)
         return None
-    return json.loads(data), list(descriptors)
+    return message, list(descriptors)
+
+
+def _decode(data: bytes) -> Message | None:
+    try:
+        message = json.loads(data)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) else None
 
 
 def peer_user(end: socket.socket) -> int:

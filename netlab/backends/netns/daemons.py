@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import select
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from netlab.services.engines import ENGINES
 from netlab.topology.model import Service
 
 READY_SECONDS = 10.0
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 — of the node, whose namespace has no way out
 _LAST_LINES = 12
 
 
@@ -37,8 +39,10 @@ class Daemon:
         return tuple(self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
 
 
-def launch(who: str, body: Callable[[Callable[[], None]], int], log: Path | None = None) -> Daemon:
-    """Fork a daemon; `body` gets the function with which it says that it is ready."""
+def launch(
+    who: str, body: Callable[[Callable[[], None]], int], log: Path | None = None, keep: Sequence[int] = ()
+) -> Daemon:
+    """Fork a daemon; `body` gets what tells that it is ready, and keeps the descriptors `keep`."""
     ready, said = os.pipe()
 
     def child() -> int:
@@ -47,6 +51,8 @@ def launch(who: str, body: Callable[[Callable[[], None]], int], log: Path | None
         output = os.open(log or "/dev/null", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        gc.freeze()  # what is garbage by now must not close a number that the daemon has taken
+        process.keep_only(said, *keep)
         return body(lambda: _say_ready(said))
 
     pid = process.fork(child)
@@ -71,18 +77,19 @@ def launch_service(node: NodeSpace, service: Service, log: Path) -> Daemon:
                 os.write(1, f"{time.monotonic() - started:10.6f} {line}\n".encode())
 
         try:
-            server = ENGINES[service.kind, service.engine](service, str(node.plan.address), write)
+            server = ENGINES[service.kind, service.engine](service, EVERY_ADDRESS, write)
             server.bind()
         except NetlabError as error:
             write(str(error))
             return 1
-        write(f"{service.kind} ({service.engine}) serves at {node.plan.address}")
+        addresses = ", ".join(str(port.address.ip) for port in node.plan.ports)
+        write(f"{service.kind} ({service.engine}) serves at {addresses}")
         ready()
         server.serve()
         return 0
 
     node.prepare()
-    return launch(f"service {service.kind} of node {node.plan.name}", body, log)
+    return launch(f"service {service.kind} of node {node.plan.name}", body, log, node.descriptors())
 
 
 def wait_ready(daemons: Mapping[int, Daemon]) -> None:

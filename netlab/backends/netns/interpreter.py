@@ -14,6 +14,7 @@ import gc
 import logging
 import os
 import random
+import select
 import signal
 import socket
 import sys
@@ -35,32 +36,51 @@ SETTINGS = "/run/netlab/settings"
 
 def serve(end: socket.socket) -> int:
     """Import Scapy, then fork a child for each request on `end`, until the other side closes."""
-    jobs: dict[int, int] = {}
-
-    def report(*_: object) -> None:
-        with contextlib.suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                status = os.waitstatus_to_exitcode(ended[1])
-                channel.send(end, {"id": jobs.pop(ended[0]), "exit": status})
-
     # Scapy writes its settings there, and the user's own would make a lab's result theirs.
     os.environ["XDG_CONFIG_HOME"] = SETTINGS
     _forget_caller()
     import scapy.all  # noqa: F401 — imported here once, for every child
 
     gc.freeze()  # what is garbage by now must not close, in a child, a number that the script has taken
-    signal.signal(signal.SIGCHLD, report)
-    while (received := channel.receive(end)) is not None:
-        job, descriptors = received
-        # A child that ends at once must find its entry.
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
-        pid = process.fork(lambda job=job, descriptors=descriptors: _child(end, job, descriptors))  # type: ignore[misc]
-        jobs[pid] = job["id"]
-        for descriptor in descriptors:
-            os.close(descriptor)
-        channel.send(end, {"id": job["id"], "pid": pid})
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
-    return 0
+    jobs: dict[int, int] = {}
+    woken = _wake_by_children()
+    poll = select.poll()
+    for descriptor in (end.fileno(), woken):
+        poll.register(descriptor, select.POLLIN)
+    while True:
+        ready = [descriptor for descriptor, _ in poll.poll()]
+        if woken in ready:
+            os.read(woken, 4096)
+            _report(end, jobs)
+        if end.fileno() in ready:
+            received = channel.receive(end)
+            if received is None:
+                return 0
+            _start(end, jobs, *received)
+
+
+def _wake_by_children() -> int:
+    """Return a descriptor that is readable when a child has ended; a handler might run just before a wait."""
+    woken, wake = os.pipe()
+    for descriptor in (woken, wake):
+        os.set_blocking(descriptor, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    return woken
+
+
+def _start(end: socket.socket, jobs: dict[int, int], job: channel.Message, descriptors: list[int]) -> None:
+    pid = process.fork(lambda: _child(end, job, descriptors))
+    jobs[pid] = job["id"]
+    for descriptor in descriptors:
+        os.close(descriptor)
+    channel.send(end, {"id": job["id"], "pid": pid})
+
+
+def _report(end: socket.socket, jobs: dict[int, int]) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            channel.send(end, {"id": jobs.pop(ended[0]), "exit": os.waitstatus_to_exitcode(ended[1])})
 
 
 def _forget_caller() -> None:
@@ -90,19 +110,17 @@ def _show_warning(
 
 
 def _child(end: socket.socket, job: channel.Message, descriptors: list[int]) -> int:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
     end.close()
     process.take_stdio(descriptors[:3], terminal=job["terminal"])
     enter((descriptors[3], descriptors[4], descriptors[5]))
     process.restore_limits()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(job["environment"])
-    with contextlib.suppress(OSError):
-        os.chdir(job["directory"])
+    process.change_directory(job["directory"])
     _renew_streams()
     _refresh_scapy()
     random.seed(job["seed"])
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if job["argv"][0] == PROMPT:
         return _prompt(job["names"])
     return _run_script(job["argv"])

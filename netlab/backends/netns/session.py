@@ -7,6 +7,7 @@ A lab that outlives its maker listens on an abstract Unix socket, which the kern
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -29,6 +30,7 @@ from netlab.kernel.process import Command
 __all__ = ["PROMPT", "Running", "Session", "attach", "names", "start", "start_detached"]
 
 _NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)  # /proc/net/unix, where labs are found, is read by words
+_NOBODY = 65534  # the kernel's overflow id
 _PATIENCE = 30.0  # seconds for an answer that needs no work; a lab that takes longer is stuck
 
 
@@ -178,28 +180,42 @@ def start(request: Request, *, visible: Sequence[Path] = ()) -> Session:
     return Session(connect, leave)
 
 
-def start_detached(request: Request, name: str, *, visible: Sequence[Path] = ()) -> None:
-    """Start a lab that outlives this process, under a name; UsageError where that is taken, or is none."""
+def start_detached(
+    request: Request, name: str, *, visible: Sequence[Path] = (), lock: int | None = None
+) -> None:
+    """Start a lab that outlives this process, under a name; UsageError where that is taken, or is none.
+
+    The lab holds `lock`, a file's descriptor, for as long as it runs.
+    """
+    if os.geteuid() == _NOBODY:
+        # Whoever has no id in a lab's user namespace appears there as this one, and might command the lab.
+        raise UsageError("nobody's labs end with their command", "use an account of your own for `netlab up`")
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot be a lab's name", "take up to 64 letters, digits, dots and dashes")
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         try:
             listener.bind(_address(name))
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise LabError(
+                    f"lab {name!r} cannot listen: {error.strerror}", "see `netlab doctor`"
+                ) from error
             hint = f"end it with `netlab down {name}`, or give this one a --name"
             raise UsageError(f"a lab named {name!r} is running already", hint) from None
         listener.listen(64)
-        ours, _ = _spawn(request, listener, visible)
+        ours, _ = _spawn(request, listener, visible, lock)
         ours.close()
 
 
 def _spawn(
-    request: Request, listener: socket.socket | None, visible: Sequence[Path]
+    request: Request, listener: socket.socket | None, visible: Sequence[Path], lock: int | None = None
 ) -> tuple[socket.socket, int]:
     ours, theirs = channel.pair()
     keep = [theirs.fileno()]
     if listener is not None:
         keep.append(listener.fileno())
+    if lock is not None:
+        keep.append(lock)
     writable = (request.out,) if request.out is not None else ()
     view = sandbox.View(_needed(visible), writable)
 
@@ -233,7 +249,8 @@ def _needed(visible: Sequence[Path]) -> tuple[Path, ...]:
     package = Path(__file__).resolve().parents[3]
     interpreter = Path(sys.executable).resolve().parent
     wanted = (Path.cwd(), Path(sys.prefix), Path(sys.base_prefix), interpreter, package, *visible)
-    return tuple(dict.fromkeys(path for path in wanted if path.exists()))
+    # /tmp itself stays the lab's own, even for who works there.
+    return tuple(dict.fromkeys(path for path in wanted if path.exists() and str(path) not in sandbox.PRIVATE))
 
 
 # -- labs that run -----------------------------------------------------------------------------------

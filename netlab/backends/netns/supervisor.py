@@ -7,6 +7,7 @@ connection ends what was run over it, and the owner's closed connection ends the
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import selectors
@@ -21,7 +22,7 @@ from typing import Any
 from netlab.backends.netns import channel, daemons, interpreter
 from netlab.backends.netns.nodes import NodeSpace, enter
 from netlab.errors import LabError
-from netlab.kernel import process
+from netlab.kernel import files, process
 from netlab.kernel.firewall import apply
 from netlab.kernel.namespace import entered
 from netlab.kernel.packets import packet_socket
@@ -65,6 +66,7 @@ class Supervisor:
     conversations: list[Conversation] = field(default_factory=list)
     warm: socket.socket | None = None
     jobs: int = 0
+    scripts: dict[str, int] = field(default_factory=dict)
     called_off: set[int] = field(default_factory=set)  # jobs that the interpreter has yet to fork
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
@@ -133,7 +135,8 @@ class Supervisor:
         ours, theirs = channel.pair()
 
         def body() -> int:
-            ours.close()
+            gc.freeze()
+            process.keep_only(theirs.fileno())
             return interpreter.serve(theirs)
 
         process.fork(body)
@@ -266,10 +269,16 @@ class Supervisor:
         warm = self.warm or self._start_interpreter()
         self.jobs += 1
         conversation.job = self.jobs
-        seed = f"{self.request.plan.seed}/{message['node']}"
+        seed = self._seed(message["node"])
         names = {node.name: str(node.address) for node in self.request.plan.nodes}
         job = {"id": self.jobs, "seed": seed, "names": names, **message["command"]}
         channel.send(warm, job, (*stdio, *self._node(message).descriptors()))
+
+    def _seed(self, node: str) -> str:
+        """Return the seed of a node's next script: a second one must not take the first one's ports again."""
+        self.scripts[node] = number = self.scripts.get(node, 0) + 1
+        seed = f"{self.request.plan.seed}/{node}"
+        return seed if number == 1 else f"{seed}/{number}"
 
     def _from_interpreter(self) -> None:
         assert self.warm is not None
@@ -372,7 +381,7 @@ class Supervisor:
         if os.waitpid(child, 0)[1]:
             raise LabError("the kernels' counters could not be read", "see `netlab doctor`")
         try:
-            path.write_text(text)
+            files.replace(path, text)
         except OSError as error:
             raise LabError(
                 f"cannot write to {path}: {error.strerror}", "make room, or choose --out DIR"

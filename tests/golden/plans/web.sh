@@ -24,8 +24,9 @@ ip -n client link set dev eth0 up
 # The address alone would bring this route; by hand it gets RFC 6298's minimum of one
 # second before TCP sends again (Linux takes 0.2 s), which a slow script does not provoke.
 ip -n client route add 10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.10 rto_min 1000ms
-# Timers that would make a trace depend on the machine's speed are off.
-ip netns exec client sysctl -w net.ipv4.tcp_early_retrans=0
+# What the host has tuned, and timers that fire when the machine is slow, would alter a trace
+# (-e passes over what an older kernel does not have).
+ip netns exec client sysctl -e -w 'net.ipv4.ip_local_port_range=32768 49151' 'net.ipv4.tcp_rmem=4096 131072 6291456' 'net.ipv4.tcp_wmem=4096 16384 4194304' net.ipv4.tcp_congestion_control=reno net.ipv4.ip_forward=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.tcp_early_retrans=0 net.ipv4.tcp_autocorking=0 net.ipv4.tcp_comp_sack_nr=0 net.ipv4.tcp_backlog_ack_defer=0 net.ipv4.tcp_no_metrics_save=1 net.ipv4.tcp_syn_linear_timeouts=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.neigh.eth0.delay_first_probe_time=60
 ip netns exec client nft add table inet netlab
 ip netns exec client nft 'add chain inet netlab output { type filter hook output priority filter; policy accept; }'
 # hold-back-rst: The kernel knows no connection for a segment that a script asked for, and answers it with RST.
@@ -55,7 +56,7 @@ ip -n dns link set dev eth0 addrgenmode none
 ip -n dns address add 10.0.0.53/24 brd + dev eth0 noprefixroute
 ip -n dns link set dev eth0 up
 ip -n dns route add 10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.53 rto_min 1000ms
-ip netns exec dns sysctl -w net.ipv4.tcp_early_retrans=0
+ip netns exec dns sysctl -e -w 'net.ipv4.ip_local_port_range=32768 49151' 'net.ipv4.tcp_rmem=4096 131072 6291456' 'net.ipv4.tcp_wmem=4096 16384 4194304' net.ipv4.tcp_congestion_control=reno net.ipv4.ip_forward=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.tcp_early_retrans=0 net.ipv4.tcp_autocorking=0 net.ipv4.tcp_comp_sack_nr=0 net.ipv4.tcp_backlog_ack_defer=0 net.ipv4.tcp_no_metrics_save=1 net.ipv4.tcp_syn_linear_timeouts=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.neigh.eth0.delay_first_probe_time=60
 mkdir -p /etc/netns/dns
 cp /etc/netns/client/hosts /etc/netns/dns/
 cp /etc/netns/client/resolv.conf /etc/netns/dns/
@@ -72,7 +73,7 @@ ip -n web link set dev eth0 addrgenmode none
 ip -n web address add 10.0.0.80/24 brd + dev eth0 noprefixroute
 ip -n web link set dev eth0 up
 ip -n web route add 10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.80 rto_min 1000ms
-ip netns exec web sysctl -w net.ipv4.tcp_early_retrans=0
+ip netns exec web sysctl -e -w 'net.ipv4.ip_local_port_range=32768 49151' 'net.ipv4.tcp_rmem=4096 131072 6291456' 'net.ipv4.tcp_wmem=4096 16384 4194304' net.ipv4.tcp_congestion_control=reno net.ipv4.ip_forward=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.tcp_early_retrans=0 net.ipv4.tcp_autocorking=0 net.ipv4.tcp_comp_sack_nr=0 net.ipv4.tcp_backlog_ack_defer=0 net.ipv4.tcp_no_metrics_save=1 net.ipv4.tcp_syn_linear_timeouts=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.neigh.eth0.delay_first_probe_time=60
 mkdir -p /etc/netns/web
 cp /etc/netns/client/hosts /etc/netns/web/
 cp /etc/netns/client/resolv.conf /etc/netns/web/

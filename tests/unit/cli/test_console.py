@@ -68,7 +68,7 @@ def test_unknown_nodes_get_a_hint() -> None:
 
 
 def test_a_first_ctrl_c_is_patient(capsys: pytest.CaptureFixture[str]) -> None:
-    """While something is completed, one Ctrl-C is told to wait, a second interrupts; then all is as it was."""
+    """While something is completed, one Ctrl-C is told to wait, a second interrupts."""
     before = signal.getsignal(signal.SIGINT)
     with console.patiently("completing the record"):
         signal.raise_signal(signal.SIGINT)

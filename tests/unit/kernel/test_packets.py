@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,19 +31,20 @@ PACKETS = st.builds(
 )
 
 
-def lay(memory: Any, block: int, packets: Sequence[Sniffed]) -> None:
-    """Write a block as the kernel hands it over."""
+def lay(memory: Any, block: int, packets: Sequence[Sniffed], vlan: tuple[int, int, int] = (0, 0, 0)) -> None:
+    """Write a block as the kernel hands it over; `vlan` is a packet's status, its tag's TCI and its TPID."""
     base = block % BLOCKS * BLOCK_BYTES
     at = base + FIRST
     for number, packet in enumerate(packets):
         size = -(-(MAC + len(packet.data)) // 16) * 16
         following = size if number < len(packets) - 1 else 0
         seconds, nanoseconds = divmod(packet.time_ns, 1_000_000_000)
-        head = (following, seconds, nanoseconds, len(packet.data), packet.length, 0, MAC, MAC + 14)
+        head = (following, seconds, nanoseconds, len(packet.data), packet.length, vlan[0], MAC, MAC + 14)
         kind = OUTGOING if packet.outgoing else HOST
         memory.seek(at)
         memory.write(
-            struct.pack("=IIIIIIHH20x", *head) + struct.pack("=HHiHBB8x", 17, 8, packet.interface, 1, kind, 6)
+            struct.pack("=IIIIIIHH4xIH10x", *head, *vlan[1:])
+            + struct.pack("=HHiHBB8x", 17, 8, packet.interface, 1, kind, 6)
         )
         memory.seek(at + MAC)
         memory.write(packet.data)
@@ -88,3 +90,39 @@ def test_a_block_is_kept_until_it_is_read() -> None:
             assert status(memory, 0) == USER
         assert list(reading) == []
         assert status(memory, 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("vlan", "tag"),
+    [
+        ((0x51, 0x6007, 0x8100), "81006007"),
+        ((0x51, 0, 0x8100), "81000000"),  # a priority tag
+        ((0x51, 7, 0x88A8), "88a80007"),  # a provider's
+        ((0x11, 7, 0), "81000007"),  # a kernel that does not tell the protocol
+        ((0x01, 0, 0x8100), ""),
+    ],
+)
+def test_a_vlan_tag_is_put_back(vlan: tuple[int, int, int], tag: str) -> None:
+    """The kernel hands a frame's outermost tag over beside it: it goes where it was, and counts."""
+    untagged = Sniffed(1, 2, bytes(range(60)), 60, False)
+    with tempfile.TemporaryFile(buffering=0) as memory:
+        memory.truncate(BLOCK_BYTES * BLOCKS)
+        lay(memory, 0, [untagged] * 2, vlan)
+        read = list(Ring(memory).read())  # type: ignore[arg-type]  # as above
+    data = untagged.data[:12] + bytes.fromhex(tag) + untagged.data[12:]
+    assert read == [Sniffed(1, 2, data, len(data), False)] * 2
+
+
+def test_a_round_ends_however_fast_packets_come() -> None:
+    """What is laid down while it is read is for the next round: a reader gets to look at other things."""
+    packet = Sniffed(1, 2, bytes(60), 60, False)
+    with tempfile.TemporaryFile(buffering=0) as memory:
+        memory.truncate(BLOCK_BYTES * BLOCKS)
+        for block in range(BLOCKS):
+            lay(memory, block, [packet])
+        ring = Ring(memory)  # type: ignore[arg-type]  # as above
+        for number, _ in enumerate(ring.read()):
+            assert number < BLOCKS
+            if number:
+                lay(memory, number - 1, [packet])
+        assert ring.blocks == BLOCKS

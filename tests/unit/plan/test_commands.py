@@ -32,6 +32,19 @@ def test_a_shell_can_read_them() -> None:
         assert document.endswith("\nEND") == ("<<END" in words)
 
 
+def test_a_nodes_parameters_are_one_line() -> None:
+    """Every parameter of the plan is in one command, which the shell splits as it was meant."""
+    plan = planned("nodes: {a: , b: }")
+    found = [
+        shlex.split(line) for line in commands(plan) if "sysctl" in line.split() and "fabric" not in line
+    ]
+    assert [words[:7] for words in found] == [
+        ["ip", "netns", "exec", node.name, "sysctl", "-e", "-w"] for node in plan.nodes
+    ]
+    for words, node in zip(found, plan.nodes, strict=True):
+        assert words[7:] == [f"{key.removeprefix('-')}={value}" for key, value in node.sysctls]
+
+
 def test_every_interface_is_made_once() -> None:
     """Each end of each cable is named in exactly one command that makes it."""
     plan = planned(

@@ -5,7 +5,11 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import dns.flags
+import dns.message
+import dns.rrset
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +17,8 @@ from hypothesis import strategies as st
 from netlab.errors import InputError, NetlabError, UsageError
 from netlab.report.compare import compare, load, normalise, pair_conversations
 from netlab.report.line import Line
-from netlab.report.pcapng import Writer
-from netlab.report.trace import Trace, format_trace
+from netlab.report.pcapng import Frame, Writer
+from netlab.report.trace import Trace, format_trace, trace
 
 
 def line(ends: str, text: str, protocol: str = "TCP", time_us: int = 0) -> Line:
@@ -111,8 +115,8 @@ def test_a_port_that_the_kernel_chose_makes_no_difference() -> None:
         ends = ((f"client:{port} > web:80", f"web:80 > client:{port}") for port in ports)
         return [line(way, f"len={n}") for n, both in enumerate(ends) for way in both]
 
-    assert compare(curls(40000, 50000), curls(33000, 32000)).same
-    assert compare(curls(40000, 50000), curls(50000, 32000)).same is False
+    assert compare(curls(40000, 49151), curls(33000, 32768)).same
+    assert compare(curls(40000, 49151), curls(49151, 32768)).same is False
     mixed = compare(curls(40000), [*curls(33000), line("client:33000 > web:80", "len=7")])
     assert (
         str(mixed) == "client:40000 > web:80 (client:33000 > web:80 there): packet 2: only there: ACK  len=7"
@@ -121,9 +125,68 @@ def test_a_port_that_the_kernel_chose_makes_no_difference() -> None:
 
 def test_what_differs_in_more_than_one_port_is_not_paired() -> None:
     """Another host, another service or another protocol is another flow."""
-    mine = ("TCP", "client:1", "web:80")
-    for yours in [("TCP", "client:2", "web:81"), ("TCP", "dns:1", "web:80"), ("UDP", "client:2", "web:80")]:
+    mine = ("TCP", "client:40001", "web:80")
+    for yours in [
+        ("TCP", "client:40002", "web:81"),
+        ("TCP", "dns:40001", "web:80"),
+        ("UDP", "client:40002", "web:80"),
+    ]:
         assert pair_conversations({mine: 0}, {yours: 0}) == [(mine, mine), (yours, yours)]
+
+
+@given(st.integers(1, 65535), st.integers(1, 65535))
+def test_a_port_that_a_seed_chose_makes_a_difference(one: int, other: int) -> None:
+    """A law: ports that differ are as good as the same if a kernel can have chosen both, only then."""
+    here, there = ([line(f"client:{port} > web:80", "len=1")] for port in (one, other))
+    kernels = {one, other} <= set(range(32768, 49152))
+    assert compare(here, there).same == (one == other or kernels)
+
+
+def test_a_kernels_port_in_an_icmp_error_makes_no_difference() -> None:
+    """The error names the packet that it is about; a seed's port there is compared."""
+
+    def errors(port: int, to: int = 81) -> list[Line]:
+        error = line("web > client", "port-unreachable len=36", "ICMP")
+        return [replace(error, remarks=(f"for client:{port} > web:{to} UDP",))]
+
+    assert compare(errors(40000), errors(40001)).same
+    assert not compare(errors(40000, 81), errors(40001, 82)).same
+    assert not compare(errors(50000), errors(50001)).same
+
+
+def spoiled(wire: Any, what: str) -> tuple[bytes, str]:
+    """Return a query's frame, or a SYN's, that differs in one respect, and the port where it came in."""
+    query = dns.message.make_query("www.lab.test.", "A", id=7)
+    answer = dns.message.make_response(query)
+    answer.flags |= dns.flags.AA if what != "AA flag" else 0
+    ttl = 61 if what == "DNS TTL" else 60
+    answer.answer = [dns.rrset.from_text("www.lab.test.", ttl, "IN", "A", "10.0.0.80")]
+    port = 50001 if what == "source port" else 50000
+    if what in ("ISN", "SYN"):
+        return wire.tcp(wire.request, (port, 80), (1 if what == "ISN" else 0, 0), 2), "client"
+    frame = bytearray(wire.udp(wire.request, (port, 53), answer.to_wire()))
+    if what == "TTL":
+        frame[22] -= 1
+        frame[24] += 1  # the checksum, made right again
+    return bytes(frame), "web" if what == "ingress port" else "client"
+
+
+@pytest.mark.parametrize(
+    ("usual", "what"),
+    [("SYN", "ISN"), *(("query", w) for w in ("DNS TTL", "AA flag", "source port", "TTL", "ingress port"))],
+)
+def test_no_part_of_a_packet_goes_unseen(wire: Any, usual: str, what: str) -> None:
+    """From frame to comparison: one respect in which a packet differs is a difference, and is shown."""
+    told = []
+    for each in (usual, usual, what):
+        frame, port = spoiled(wire, each)
+        told.append(
+            tuple(trace([Frame(0, port, frame, len(frame))], {wire.client: "client", wire.web: "web"}))
+        )
+        assert "bad" not in told[-1][0].text
+    assert compare(told[0], told[1]).same
+    assert not compare(told[0], told[2]).same
+    assert str(compare(told[0], told[2]))
 
 
 def test_nothing_recorded_is_not_the_same() -> None:
@@ -150,6 +213,7 @@ def test_load_takes_a_run_a_trace_or_a_capture(tmp_path: Path) -> None:
     with (tmp_path / "capture.pcapng").open("wb") as file:
         writer = Writer(file)
         writer.packet(writer.add_interface("lan"), 0, bytes(60))
+        writer.finish(0, received=1, dropped=0)
     from_capture = load(tmp_path)
     assert [each.protocol for each in from_capture] == ["LLC"]
     assert load(tmp_path / "capture.pcapng") == from_capture

@@ -23,9 +23,9 @@ NAMES = {
 }
 
 
-def tell(frame: bytes, original_length: int = 0) -> str:
+def tell(frame: bytes, original_length: int = 0, port: str = "eth0") -> str:
     """Return what is told of a single frame."""
-    line = Narrator(NAMES).line(Frame(0, "client", frame, original_length or len(frame)))
+    line = Narrator(NAMES).line(Frame(0, port, frame, original_length or len(frame)))
     return f"{line.source} > {line.destination} {line.protocol}: {line.text}"
 
 
@@ -48,16 +48,99 @@ def test_arp(wire: Any) -> None:
 
 def test_udp(wire: Any) -> None:
     """Length of the payload; a name that is not one word is made one; an address without a name is shown."""
-    assert tell(wire.udp(wire.request, (5000, 7), b"x" * 30)) == "client:5000 > web:7 UDP: len=30"
+    assert (
+        tell(wire.udp(wire.request, (5000, 7), b"x" * 30)) == "client:5000 > web:7 UDP: len=30 data=e90cd978"
+    )
     six = wire.udp(("fe80::2", "fe80::3"), (5000, 7), b"hello")
-    assert tell(six) == "two_words:5000 > [fe80::3]:7 UDP: len=5"
+    assert tell(six) == "two_words:5000 > [fe80::3]:7 UDP: len=5 data=ea6706f7"
 
 
 def test_tcp_options_of_a_syn(wire: Any) -> None:
     """MSS, SACK, timestamps (not their value: a clock chose it), window scale, and what has no name."""
     options = bytes.fromhex("020405b4 0402 080a0000000100000000 01 030307 2202 0000")
     syn = wire.tcp(wire.request, (5000, 80), (9, 0), 0x02, options=options)
-    assert tell(syn).endswith("SYN  seq=0 win=64240 len=0 mss=1460 sackok ts wscale=7 option=34")
+    assert tell(syn).endswith("SYN  seq=0 win=64240 len=0 isn=9 mss=1460 sackok ts wscale=7 option=34")
+
+
+def test_the_isn_is_told_where_a_seed_has_drawn_it(wire: Any) -> None:
+    """Of a SYN from a port that no kernel gives out; a server's port tells nothing."""
+    told = {
+        port: "isn=9" in tell(wire.tcp(wire.request, (port, 80), (9, 0), 0x02))
+        for port in (1024, 32767, 32768, 49151, 49152, 65535)
+    }
+    assert told == {1024: True, 32767: True, 32768: False, 49151: False, 49152: True, 65535: True}
+    assert "isn" not in tell(wire.tcp(wire.response, (80, 50000), (9, 1), 0x12))
+    assert "isn" not in tell(wire.tcp(wire.request, (50000, 80), (9, 1), 0x10))
+
+
+@given(st.binary(min_size=1, max_size=20), st.binary(min_size=1, max_size=20))
+def test_a_payload_is_told_by_its_digest(wire: Any, one: bytes, other: bytes) -> None:
+    """A law: of TCP, UDP and what has no name, other bytes are another line, of the same length too."""
+    for build in (
+        lambda data: wire.udp(wire.request, (50000, 7), data),
+        lambda data: wire.tcp(wire.request, (50000, 7), (1, 1), 0x18, data),
+        lambda data: wire.ethernet(0x0800, wire.ip(wire.request, 253, data)),
+        lambda data: wire.icmp(("fd00::1", "fd00::2"), 135, 0, 0, data),
+    ):
+        assert (tell(build(one)) == tell(build(other))) == (one == other)
+
+
+def test_what_a_kernel_puts_into_a_payload_is_not_told(wire: Any) -> None:
+    """The clock in an echo, the IP id in what an ICMP error quotes."""
+    for kind in (0, 3, 8, 11, 13):
+        first, second = (tell(wire.icmp(wire.request, kind, 0, 0, bytes([n]) * 28)) for n in (0, 1))
+        assert first == second
+
+
+def test_the_ip_header_is_told_where_it_is_unusual(wire: Any) -> None:
+    """TTL but 64, type of service, DF and options; of IPv6 too."""
+
+    def told(at: int, value: int) -> str:
+        frame = bytearray(wire.udp(wire.request, (50000, 7), b""))
+        frame[14 + at] = value
+        return tell(bytes(frame)).partition("len=0")[2].removesuffix("  bad checksum (IPv4)")
+
+    assert [told(8, 64), told(8, 63), told(1, 0x10), told(6, 0x40)] == ["", " ttl=63", " tos=0x10", " df"]
+    six = bytearray(wire.udp(("fd00::1", "fd00::2"), (50000, 7), b""))
+    six[21] = 255
+    assert tell(bytes(six)).endswith("len=0 ttl=255")
+    options = struct.pack("!BBHHHBBH", 0x46, 0, 24, 1, 0, 64, 253, 0)
+    options += b"".join(ip_address(end).packed for end in wire.request) + bytes.fromhex("94040000")
+    assert "len=0 ip-options=94040000  " in tell(wire.ethernet(0x0800, options))
+
+
+@pytest.mark.parametrize(
+    ("port", "remark"),
+    [
+        ("client", ""),
+        ("web", "at web"),
+        ("client.1", "at client.1"),
+        ("eth0", ""),
+        ("lan", ""),
+        ("clien~1", ""),
+        ("clien~1.2", "at clien~1.2"),
+        ("we~1", "at we~1"),
+    ],
+)
+def test_a_packet_that_enters_elsewhere_is_remarked(wire: Any, port: str, remark: str) -> None:
+    """At another node's port, or at the node's own second one; what is no switch's port says nothing."""
+    for frame in (
+        wire.udp(wire.request, (50000, 7), b""),
+        wire.icmp(wire.request, 8, 0, 0),
+        wire.arp(1, wire.client, wire.dns),
+    ):
+        assert Narrator(NAMES).line(Frame(0, port, frame, len(frame))).remarks == (
+            (remark,) if remark else ()
+        )
+    nobodys = wire.udp(("192.0.2.1", wire.web), (50000, 7), b"")
+    assert tell(nobodys, port="client").endswith("  at client")
+
+
+def test_options_after_the_syn(wire: Any) -> None:
+    """What belongs into a SYN alone is told of another segment as well; timestamps are a kernel's matter."""
+    options = bytes.fromhex("020405b4 0101080a0000000100000000 00000000")
+    told = tell(wire.tcp(wire.request, (50000, 80), (9, 1), 0x10, options=options))
+    assert told.endswith("ACK  seq=0 ack=0 win=64240 len=0 mss=1460  no SYN seen")
 
 
 def test_tcp_oddities(wire: Any) -> None:
@@ -72,7 +155,11 @@ def test_tcp_oddities(wire: Any) -> None:
         ("v4", (8, 0, 0x00070001, b"ping"), "echo-request id=7 seq=1 len=4"),
         ("v4", (11, 0, 0), "time-exceeded len=0"),
         ("v4", (42, 1, 0), "type-42-code-1 len=0"),
-        ("v6", (135, 0, 0, ip_address("fd00::1").packed), "neighbour-solicitation target=six len=16"),
+        (
+            "v6",
+            (135, 0, 0, ip_address("fd00::1").packed),
+            "neighbour-solicitation target=six len=16 data=b74a838d",
+        ),
         ("v6", (1, 4, 0), "port-unreachable len=0"),
     ],
 )
@@ -94,29 +181,38 @@ def test_fragments(wire: Any) -> None:
     datagram = struct.pack("!HHHH", 5000, 7, 2008, 0) + b"x" * 1472
     first = wire.ethernet(0x0800, wire.ip(wire.request, 17, datagram, fragment=0x2000))
     later = wire.ethernet(0x0800, wire.ip(wire.request, 17, b"y" * 528, fragment=185))
-    assert tell(first) == "client:5000 > web:7 UDP: len=1472 fragment=0 more"
-    assert tell(later) == "client > web UDP: len=528 fragment=1480"
+    assert tell(first) == "client:5000 > web:7 UDP: len=1472 data=135109ae fragment=0 more"
+    assert tell(later) == "client > web UDP: len=528 data=0d9be061 fragment=1480"
 
 
 def test_what_is_wrong_with_a_packet_is_remarked(wire: Any) -> None:
     """Wrong checksums, by protocol; malformed headers; what the recorder cut."""
     frame = bytearray(wire.udp(wire.request, (5000, 7), b"x" * 30))
     frame[50] ^= 1
-    assert tell(bytes(frame)) == "client:5000 > web:7 UDP: len=30  bad checksum (UDP)"
+    assert tell(bytes(frame)) == "client:5000 > web:7 UDP: len=30 data=00baf9a4  bad checksum (UDP)"
     frame[22] -= 1
-    assert tell(bytes(frame)).endswith("len=30  bad checksum (IPv4)  bad checksum (UDP)")
+    assert tell(bytes(frame)).endswith("data=00baf9a4 ttl=63  bad checksum (IPv4)  bad checksum (UDP)")
     assert tell(bytes(frame[:50]), len(frame)).endswith(
-        "len=30  bad checksum (IPv4)  recorded 50 of 72 bytes"
+        "ttl=63  bad checksum (IPv4)  recorded 50 of 72 bytes"
     )
-    assert tell(b"\1\2") == "? > ? Ethernet: len=2  malformed: Ethernet header cut short: 2 of 14 bytes"
+    assert tell(b"\1\2") == "? > ? Ethernet: len=2 data=db37d69d  malformed: Ethernet header cut short: 2 of 14 bytes"
 
 
 def test_what_is_not_ip(wire: Any) -> None:
     """Other EtherTypes are told by number, IEEE 802.3 frames as LLC, between MACs; VLANs are told."""
-    assert tell(wire.ethernet(0x88CC, b"")) == "02:00:00:00:00:10 > 02:00:00:00:00:80 0x88cc: len=46"
-    assert tell(wire.ethernet(0x0026, b"", b"\xff" * 6)) == "02:00:00:00:00:10 > broadcast LLC: len=46"
-    assert tell(wire.ethernet(0x8100, b"\0\x05\x88\xcc")).endswith("0x88cc: len=42  VLAN 5")
-    assert tell(wire.ethernet(0x0800, wire.ip(wire.request, 253, b"test"))) == "client > web IP-253: len=4"
+    assert (
+        tell(wire.ethernet(0x88CC, b""))
+        == "02:00:00:00:00:10 > 02:00:00:00:00:80 0x88cc: len=46 data=9baa9ccc"
+    )
+    assert (
+        tell(wire.ethernet(0x0026, b"", b"\xff" * 6))
+        == "02:00:00:00:00:10 > broadcast LLC: len=46 data=9baa9ccc"
+    )
+    assert tell(wire.ethernet(0x8100, b"\0\x05\x88\xcc")).endswith("0x88cc: len=42 data=c789132d  VLAN 5")
+    assert (
+        tell(wire.ethernet(0x0800, wire.ip(wire.request, 253, b"test")))
+        == "client > web IP-253: len=4 data=748bf119"
+    )
 
 
 @given(st.text())

@@ -34,7 +34,7 @@ def written(frames: list[tuple[int, int, bytes, str]], names: dict[str, str] | N
     writer.add_names(names or {})
     for interface, time_ns, data, comment in frames:
         writer.packet(interface, time_ns, data, len(data) + 7, comment)
-    writer.statistics(1, 5, received=len(frames), dropped=3)
+    writer.finish(5, received=len(frames), dropped=3)
     return file.getvalue()
 
 
@@ -60,23 +60,23 @@ def test_what_is_written_is_read(frames: list[tuple[int, int, bytes, str]], name
     assert list(reader) == expected
     assert reader.names == names
     assert [i.description for i in reader.interfaces] == ["node client, network lan", "node web, network lan"]
-    assert reader.statistics == {1: Statistics(len(frames), 3)}
+    assert reader.statistics == {0: Statistics(len(frames), 3), 1: Statistics(0, 0)}
     assert not reader.truncated
 
 
 @given(st.data())
 def test_a_file_that_ends_anywhere_gives_what_it_holds(data: st.DataObject) -> None:
-    """A killed writer's file loses its last block alone, and the reader tells that it did."""
+    """A killed writer's file loses its last block alone, and the reader tells that the end is missing."""
     whole = written([(0, 1, b"first", ""), (1, 2, b"second", "why"), (0, 3, b"third", "")])
     blocks, at = {}, 0
     while at < len(whole):
         kind, length = struct.unpack_from("<II", whole, at)
         at += length
         blocks[at] = kind
-    end = data.draw(st.integers(4, len(whole)))
+    end = data.draw(st.one_of(st.integers(4, len(whole)), st.sampled_from(list(blocks))))
     reader = Reader(io.BytesIO(whole[:end]))
     assert len(list(reader)) == sum(kind == 6 for after, kind in blocks.items() if after <= end)
-    assert reader.truncated == (end not in blocks)
+    assert reader.truncated == (end != len(whole))
 
 
 def test_after_a_flush_the_file_is_whole(tmp_path: Path) -> None:
@@ -89,8 +89,34 @@ def test_after_a_flush_the_file_is_whole(tmp_path: Path) -> None:
             writer.packet(client, number, bytes(number))
             writer.flush()
             capture = read_capture(path)
-            assert not capture.truncated
+            assert capture.truncated, "there is more to come"
             assert len(capture.frames) == number + 1
+        writer.finish(9, received=3, dropped=0)
+        assert not read_capture(path).truncated
+
+
+def test_counters_before_the_last_packet_are_not_the_last() -> None:
+    """A recorder may tell its counters now and then; what came later was counted by none of them."""
+    file = io.BytesIO()
+    writer = Writer(file)
+    writer.add_interface("client")
+    writer.finish(1, received=0, dropped=0)
+    writer.packet(0, 2, b"later")
+    reader = Reader(io.BytesIO(file.getvalue()))
+    assert len(list(reader)) == 1
+    assert reader.truncated
+
+
+@pytest.mark.parametrize(("application", "truncated"), [("netlab", True), ("dumpcap", False)])
+def test_others_owe_no_counters(application: str, truncated: bool) -> None:
+    """They are optional in the format: their absence says something in a file of this project's alone."""
+    file = io.BytesIO()
+    writer = Writer(file, application)
+    assert list(reader := Reader(io.BytesIO(file.getvalue()))) == []
+    assert reader.truncated == truncated
+    writer.packet(writer.add_interface("lan"), 1, b"packet")
+    assert len(list(reader := Reader(io.BytesIO(file.getvalue())))) == 1
+    assert reader.truncated == truncated
 
 
 @given(st.binary(max_size=200), st.sampled_from([b"", b"\n\r\r\n", foreign("<"), foreign(">")]))
