@@ -71,14 +71,29 @@ def plan_command(topology: Path, seed: int | None, commands: bool, as_json: bool
         console.say(describe.text(plan).rstrip("\n"))
 
 
-@click.group("trace", short_help="Compare the traces of runs.")
+@click.group("trace", short_help="Show and compare the traces of runs.")
 def trace_command() -> None:
-    """Compare the traces of runs.
+    """Show and compare the traces of runs.
 
     \b
     Example:
       netlab trace diff runs/dns saved/dns
     """  # noqa: D301
+
+
+@trace_command.command("show")
+@click.argument("capture", type=click.Path(path_type=Path))
+def show_command(capture: Path) -> None:
+    """Tell the packets of a CAPTURE, a pcapng file or a run's directory, one line each.
+
+    \b
+    Example:
+      netlab trace show runs/dns/capture.pcapng
+    """  # noqa: D301
+    from netlab.report.trace import format_trace, trace_of_capture
+
+    path = capture / "capture.pcapng" if capture.is_dir() else capture
+    console.say(format_trace(trace_of_capture(path)).rstrip("\n"))
 
 
 @trace_command.command("diff")

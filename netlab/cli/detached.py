@@ -46,6 +46,8 @@ def up_command(topology: Path, name: str | None, seed: int | None, out: Path | N
         return
     console.heading(f"lab {called} is up")
     _say_nodes(info)
+    if record is None:
+        console.say("not recorded: --out DIR would record it; `netlab capture NODE` shows its packets")
     chosen = "" if lab.running() == [called] else f" --lab {called}"
     first = plan.nodes[0].name
     console.say(f"next: netlab shell {first}{chosen} · netlab down {called}")

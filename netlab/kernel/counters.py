@@ -8,6 +8,8 @@ from pathlib import Path
 from netlab.plan.model import Rule
 
 PROTOCOLS = ("Ip", "Icmp", "Tcp", "Udp")
+# The same file has settings among the counters, and some of them are not what the lab's routes say.
+SETTINGS = ("Forwarding", "DefaultTTL", "RtoAlgorithm", "RtoMin", "RtoMax", "MaxConn")
 
 
 def read(rules: Sequence[Rule]) -> dict[str, dict[str, int]]:
@@ -27,5 +29,6 @@ def parse_snmp(text: str) -> dict[str, dict[str, int]]:
     for names, values in zip(lines[::2], lines[1::2], strict=True):
         protocol = names[0].rstrip(":")
         if protocol in PROTOCOLS:
-            counted[protocol] = dict(zip(names[1:], map(int, values[1:]), strict=True))
+            numbers = zip(names[1:], map(int, values[1:]), strict=True)
+            counted[protocol] = {name: number for name, number in numbers if name not in SETTINGS}
     return counted

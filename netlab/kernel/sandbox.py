@@ -15,6 +15,7 @@ import select
 import signal
 import stat
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,10 @@ def spawn(inside: Callable[[], None], view: View, *, keep: Sequence[int], owned:
     answer, report = os.pipe()
     mapped, go = os.pipe()
     maps = _maps()
-    keeper = os.fork()
+    with warnings.catch_warnings():
+        # Python 3.12 warns where the caller has threads: the child calls nothing that could wait for theirs.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        keeper = os.fork()
     if keeper == 0:
         os.close(answer)
         os.close(go)

@@ -31,8 +31,8 @@ from netlab.plan.model import Plan
 
 __all__ = ["PROMPT", "Lab", "Running", "attach", "did_you_mean", "end", "running", "start", "start_detached"]
 
-# A lab has neither proxies nor the resolver habits of its host.
-_DROPPED = {"RES_OPTIONS", "LOCALDOMAIN", "HOSTALIASES"} | {
+# A lab has neither proxies nor the resolver habits of its host, and a /tmp of its own.
+_DROPPED = {"RES_OPTIONS", "LOCALDOMAIN", "HOSTALIASES", "TMPDIR", "TMP", "TEMP"} | {
     spelled
     for name in ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
     for spelled in (name, name.upper())
@@ -129,7 +129,7 @@ class Lab:
             raise ServiceError(f"{ended['who']} {how} while the lab ran", "its log ends so", ended["log"])
 
     def stop(self) -> None:
-        """End the lab: when this returns, its end is certain, and milliseconds later nothing of it is left."""
+        """End the lab: when this returns, its end is certain, and milliseconds later nothing is left."""
         self._session.close()
         if self._record is not None:
             with contextlib.suppress(OSError):

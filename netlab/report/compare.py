@@ -3,6 +3,7 @@
 What no seed can decide is normalised away. It is, with who decides it:
 - times, and the order of packets of different flows or directions: the machine's load;
 - a port in `KERNEL_PORTS`, of a flow's one end (see `pair_conversations`) or in an ICMP error: a kernel;
+- the id of a DNS message from or to such a port: a program's resolver;
 - ISNs, in that a trace's numbers are relative: a server's kernel. A SYN's own is compared (`isn=`) where its
   port is not a kernel's, because then a seed has drawn it;
 - the value of TCP's timestamps, whether a segment after SYN has them, the IP id, IPv6's flow label: a kernel;
@@ -31,6 +32,7 @@ Flow = tuple[str, str, str]
 """One direction of a flow: protocol, source, destination."""
 
 _QUOTED = re.compile(r"for \S+ > \S+ \S+")  # an ICMP error's remark: the ends of the packet it is about
+_DNS_ID = re.compile(r"^DNS 0x[0-9a-f]{4}")
 _PORT = re.compile(r":(\d+)(?= )")
 _SHOWN = 20  # differences of one direction; hundreds say no more than the first
 
@@ -163,15 +165,18 @@ def normalise(lines: Iterable[Line]) -> dict[Flow, list[str]]:
     """Return the packets of each direction, as text and in order; directions in order of appearance."""
     flows: dict[Flow, list[str]] = {}
     for line in lines:
-        flows.setdefault(line.flow, []).append(_without_kernel_ports(line).text)
+        flows.setdefault(line.flow, []).append(_without_chance(line).text)
     return flows
 
 
-def _without_kernel_ports(line: Line) -> Line:
-    """Return a line that does not tell which port a kernel chose for the packet that an ICMP error quotes."""
-    if not line.protocol.startswith("ICMP"):
+def _without_chance(line: Line) -> Line:
+    """Return a line that does not tell what a kernel, or a program with a port of its choice, has drawn."""
+    if line.protocol.startswith("ICMP"):
+        remarks = [_PORT.sub(_masked, text) if _QUOTED.fullmatch(text) else text for text in line.remarks]
+    elif _is_kernels(line.source) or _is_kernels(line.destination):
+        remarks = [_DNS_ID.sub("DNS", text) for text in line.remarks]
+    else:
         return line
-    remarks = (_PORT.sub(_masked, text) if _QUOTED.fullmatch(text) else text for text in line.remarks)
     return replace(line, remarks=tuple(remarks))
 
 

@@ -121,12 +121,13 @@ class Narrator:
         """Return flags, fields and remarks."""
         transport, flags = packet.transport, ""
         remarks: list[str] = []
-        length = [f"len={packet.payload_length}", *_digest(packet)]
+        summary = application_summary(packet)
+        length = [f"len={packet.payload_length}", *_digest(packet, summary)]
         if packet.arp is not None:
             fields = self._arp(packet.arp)
         elif isinstance(transport, Tcp) and packet.ip is not None:
             flags = ",".join(transport.flag_names) or NO_FLAGS
-            fields, remarks = self._tcp(packet, packet.ip, transport)
+            fields, remarks = self._tcp(packet, packet.ip, transport, length)
         elif isinstance(transport, Icmp):
             fields, remarks = self._icmp(packet, transport)
             fields += length
@@ -134,7 +135,7 @@ class Narrator:
             fields = length
         if packet.ip is not None:
             fields += _ip_words(packet.ip)
-        return flags, fields, [application_summary(packet), *remarks]
+        return flags, fields, [summary, *remarks]
 
     def _arp(self, arp: Arp) -> list[str]:
         if arp.operation == 1:
@@ -143,12 +144,14 @@ class Narrator:
             return [self.name(arp.sender_address), "is-at", arp.sender_mac]
         return [f"operation={arp.operation}"]
 
-    def _tcp(self, packet: Packet, ip: IPv4 | IPv6, tcp: Tcp) -> tuple[list[str], list[str]]:
+    def _tcp(
+        self, packet: Packet, ip: IPv4 | IPv6, tcp: Tcp, length: list[str]
+    ) -> tuple[list[str], list[str]]:
         segment = self._connections.observe(ip, tcp, packet.payload_length)
         fields = [f"seq={segment.seq}"]
         if segment.ack is not None:
             fields.append(f"ack={segment.ack}")
-        fields += [f"win={tcp.window}", f"len={packet.payload_length}", *_digest(packet)]
+        fields += [f"win={tcp.window}", *length]
         if tcp.flags & URG:
             fields.append(f"urg={tcp.urgent}")
         if tcp.flags & (SYN | ACK) == SYN and tcp.source_port not in KERNEL_PORTS:
@@ -201,17 +204,21 @@ def _is_port_of(port: str, node: str) -> bool:
     return node.startswith(start) and number.isdecimal() if cut else port == node
 
 
-def _digest(packet: Packet) -> list[str]:
+def _digest(packet: Packet, summary: str) -> list[str]:
     """Return 32 bits of the payload's BLAKE2b as a word, where the payload is a sender's own choice.
 
-    ICMP's errors quote IP ids, which a kernel chose; a `ping` sends its clock.
+    ICMP's errors quote IP ids, which a kernel chose; a `ping` sends its clock. A DNS message's id, which a
+    resolver may have drawn, is left out where the summary tells it.
     """
-    transport = packet.transport
+    transport, payload = packet.transport, packet.payload
+    if summary.startswith("DNS 0x"):
+        at = 2 if isinstance(transport, Tcp) else 0
+        payload = payload[:at] + payload[at + 2 :]
     if isinstance(transport, Icmp):
         version = transport.version
         if transport.type in (*ICMP_ERRORS[version], *_ECHO[version], *(_TIMESTAMP if version == 4 else ())):
             return []
-    return [f"data={blake2b(packet.payload, digest_size=4).hexdigest()}"] if packet.payload else []
+    return [f"data={blake2b(payload, digest_size=4).hexdigest()}"] if payload else []
 
 
 def _ip_words(ip: IPv4 | IPv6) -> list[str]:

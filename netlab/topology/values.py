@@ -142,6 +142,10 @@ def label(word: str, mark: Mark, noun: str, faults: Faults) -> bool:
     if word.lower() == "localhost":
         faults.add(mark, "the name 'localhost' is taken by every host", "choose another name")
         return False
+    if noun == "node" and word.isdigit():
+        what = f"the name {shown(word)} is an address to every program: digits alone mean 0.0.0.{word}"
+        faults.add(mark, what, "let it begin with a letter, as in h1")
+        return False
     if is_label(word):
         return True
     rule = "1 to 63 letters, digits and hyphens, none of these at either end"

@@ -404,9 +404,6 @@ def test_a_capture_loses_nothing(web: Desk) -> None:
     assert sum(carried.values()) == 1 << 20
 
 
-@pytest.mark.xfail(
-    reason="the lab's interpreter, started by its first script, keeps that one's streams", strict=False
-)
 def test_the_first_script_gives_its_pipe_back(desk: Desk) -> None:
     """Whoever reads what the first script of a lab prints comes to its end when the script ends."""
     desk.up()

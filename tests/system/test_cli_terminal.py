@@ -122,7 +122,6 @@ def test_a_child_left_behind_does_not_hold_us(desk: Desk, child: str) -> None:
     desk.netlab("exec", "client", "--", "pkill", child.partition(" ")[0])
 
 
-@pytest.mark.xfail(reason="login_tty takes standard error along", strict=False)
 def test_errors_may_go_elsewhere(desk: Desk) -> None:
     """Standard error that is no terminal stays what the user made it."""
     with (

@@ -67,12 +67,15 @@ def test_the_shown_mistake_is_told_as_shown(root: Path, scratch: Path) -> None:
     assert done.stderr.strip() == shown.strip()
 
 
-def test_the_smallest_file_is_good(root: Path, scratch: Path) -> None:
-    """The yaml block is a topology, and its nodes reach each other."""
-    (block,) = blocks((root / "README.md").read_text(), "yaml")
-    (scratch / "small.yaml").write_text(block)
+def test_the_shown_files_are_good(root: Path, scratch: Path) -> None:
+    """The smallest file is a topology, and so is the one that says all: its nodes reach each other."""
+    small, whole = blocks((root / "README.md").read_text(), "yaml")
+    (scratch / "small.yaml").write_text(small)
     assert run("netlab check small.yaml", scratch).returncode == 0
     assert run("netlab run small.yaml a -- ping -c 1 b", scratch).returncode == 0
+    (scratch / "whole.yaml").write_text(whole)
+    done = run("netlab run whole.yaml ns -- curl -sf http://www.lab.test/small.yaml", scratch)
+    assert done.stdout == small, done.stderr
 
 
 def test_the_shown_answer_is_the_labs_last_word(root: Path, scratch: Path) -> None:

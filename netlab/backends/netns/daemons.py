@@ -15,6 +15,7 @@ from pathlib import Path
 from netlab.backends.netns.nodes import NodeSpace, enter
 from netlab.errors import LabError, NetlabError, ServiceError
 from netlab.kernel import process
+from netlab.kernel.files import open_regular
 from netlab.services.engines import ENGINES
 from netlab.topology.model import Service
 
@@ -34,9 +35,13 @@ class Daemon:
 
     def last_lines(self) -> tuple[str, ...]:
         """Return the end of the log."""
-        if self.log is None or not self.log.exists():
+        if self.log is None:
             return ()
-        return tuple(self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+        try:
+            with open_regular(self.log) as log:
+                return tuple(log.read().decode(errors="replace").splitlines()[-_LAST_LINES:])
+        except OSError:
+            return ()
 
 
 def launch(

@@ -333,9 +333,8 @@ class Supervisor:
         """Hand out the logs of a node's services, open for reading."""
         for service in self._node(message).plan.services:
             path = self.logs / f"{message['node']}-{service.kind}.log"
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            self._tell(conversation, {"log": service.kind}, (descriptor,))
-            os.close(descriptor)
+            with files.open_regular(path) as log:
+                self._tell(conversation, {"log": service.kind}, (log.fileno(),))
         self._tell(conversation, {"end": True})
 
     def do_info(self, conversation: Conversation, _: channel.Message, __: list[int]) -> None:

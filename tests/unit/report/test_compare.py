@@ -154,6 +154,26 @@ def test_a_kernels_port_in_an_icmp_error_makes_no_difference() -> None:
     assert not compare(errors(50000), errors(50001)).same
 
 
+def test_a_resolvers_id_makes_no_difference(wire: Any) -> None:
+    """From a kernel's port a DNS id is a program's own; from a seed's it is compared. Over TCP too."""
+
+    def asked(port: int, number: int, name: str, *, tcp: bool) -> list[Line]:
+        message = dns.message.make_query(name, "A", id=number).to_wire()
+        if tcp:
+            message = len(message).to_bytes(2) + message
+            frame = wire.tcp(wire.request, (port, 53), (1, 1), 0x18, message)
+        else:
+            frame = wire.udp(wire.request, (port, 53), message)
+        return list(trace([Frame(0, "client", frame, len(frame))], {wire.client: "client"}))
+
+    for tcp in (False, True):
+        first = asked(40000, 1, "www.lab.test.", tcp=tcp)
+        assert compare(first, asked(40001, 2, "www.lab.test.", tcp=tcp)).same
+        assert not compare(first, asked(40000, 1, "web.lab.test.", tcp=tcp)).same
+        seeded = [asked(50000, number, "www.lab.test.", tcp=tcp) for number in (1, 2)]
+        assert not compare(*seeded).same
+
+
 def spoiled(wire: Any, what: str) -> tuple[bytes, str]:
     """Return a query's frame, or a SYN's, that differs in one respect, and the port where it came in."""
     query = dns.message.make_query("www.lab.test.", "A", id=7)

@@ -195,7 +195,10 @@ def test_what_is_wrong_with_a_packet_is_remarked(wire: Any) -> None:
     assert tell(bytes(frame[:50]), len(frame)).endswith(
         "ttl=63  bad checksum (IPv4)  recorded 50 of 72 bytes"
     )
-    assert tell(b"\1\2") == "? > ? Ethernet: len=2 data=db37d69d  malformed: Ethernet header cut short: 2 of 14 bytes"
+    assert (
+        tell(b"\1\2")
+        == "? > ? Ethernet: len=2 data=db37d69d  malformed: Ethernet header cut short: 2 of 14 bytes"
+    )
 
 
 def test_what_is_not_ip(wire: Any) -> None:

@@ -94,13 +94,14 @@ def test_golden(wire: Any, tmp_path: Path, golden: Callable[[str, str], None], n
     assert told.names == NAMES
 
 
-def test_the_isns_leave_no_mark(wire: Any, tmp_path: Path) -> None:
-    """The same talk with other ISNs on both sides is the same trace, checksums being right in both."""
-    captures = [
-        record(tmp_path / f"{n}", page(wire, isns)) for n, isns in enumerate([(0, 0), (2**31, 2**32 - 700)])
-    ]
-    first, second = (format_trace(trace_of_capture(capture)) for capture in captures)
-    assert first == second
+def test_the_isns_leave_no_mark_but_one(wire: Any, tmp_path: Path) -> None:
+    """The same talk with other ISNs is the same trace, but for that of the SYN, which a seed may decide."""
+    traces = []
+    for isns in ((0, 0), (2**31, 2**32 - 700)):
+        text = format_trace(trace_of_capture(record(tmp_path / "capture.pcapng", page(wire, isns))))
+        assert text.count("isn=") == text.count(f" isn={isns[0]}\n") == 1
+        traces.append(text.replace(f" isn={isns[0]}\n", "\n"))
+    assert traces[0] == traces[1]
 
 
 def test_packets_are_told_in_the_order_of_their_time(wire: Any, tmp_path: Path) -> None:
