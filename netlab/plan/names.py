@@ -54,11 +54,14 @@ class Macs:
         self._taken: set[str] = set()
 
     def of(self, name: str) -> str:
-        """Return the address of what has that name: unicast, locally administered (first octet 02)."""
+        """Return the address of what has that name: unicast, locally administered (first octet 02).
+
+        The two octets after it keep clear of prefixes by which Wireshark would name a maker.
+        """
         again = 0
         while True:
             text = f"{self._seed}/{name}" + f"/{again}" * bool(again)
-            mac = "02:" + blake2b(text.encode(), digest_size=5).digest().hex(":")
+            mac = "02:4e:4c:" + blake2b(text.encode(), digest_size=3).digest().hex(":")
             if mac not in self._taken:
                 self._taken.add(mac)
                 return mac

@@ -307,7 +307,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     nodes = tuple(twice if node is web else node for node in plan.nodes)
     with pytest.raises(ServiceError, match="service http of node web ended before it was ready") as caught:
         lab.start(replace(plan, nodes=nodes))
-    assert any("TCP port 80 of 10.0.0.80 is taken" in line for line in caught.value.log)
+    assert any("TCP port 80 of 0.0.0.0 is taken" in line for line in caught.value.log)
     assert harness.wait_for(lambda: not harness.keepers(os.getpid()), harness.SOON)
 
 

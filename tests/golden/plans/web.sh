@@ -5,14 +5,14 @@
 # which sends multicast to every port, as a cheap one does; it is silent in IPv6.
 ip netns add fabric
 ip netns exec fabric sysctl -w net.ipv6.conf.default.addr_gen_mode=1
-ip -n fabric link add name br-lan address 02:12:c3:38:a2:69 type bridge mcast_snooping 0
+ip -n fabric link add name br-lan address 02:4e:4c:28:f6:b1 type bridge mcast_snooping 0
 ip -n fabric link set dev br-lan up
 
 # client: a host is a network namespace.
 ip netns add client
 ip -n client link set dev lo up
 # Its cable is a veth pair: one end in the node, the other a port of the switch.
-ip -n fabric link add name client address 02:4a:d4:eb:98:a3 type veth peer name eth0 address 02:5c:7f:2f:af:2d netns client
+ip -n fabric link add name client address 02:4e:4c:bf:0b:2a type veth peer name eth0 address 02:4e:4c:8d:00:9d netns client
 ip -n fabric link set dev client master br-lan up
 # The sender fills in checksums itself, so that a capture shows true ones; it hands down TCP's
 # segments one at a time, not in bursts that depend on the moment; and it is silent in IPv6.
@@ -48,7 +48,7 @@ END
 # dns: a host is a network namespace.
 ip netns add dns
 ip -n dns link set dev lo up
-ip -n fabric link add name dns address 02:f4:da:23:1d:b6 type veth peer name eth0 address 02:a3:fb:20:dd:3f netns dns
+ip -n fabric link add name dns address 02:4e:4c:ad:c5:68 type veth peer name eth0 address 02:4e:4c:5e:30:a2 netns dns
 ip -n fabric link set dev dns master br-lan up
 ip netns exec dns ethtool -K eth0 tx off
 ip -n dns link set dev eth0 gso_max_segs 1
@@ -65,7 +65,7 @@ cp /etc/netns/client/resolv.conf /etc/netns/dns/
 # web: a host is a network namespace.
 ip netns add web
 ip -n web link set dev lo up
-ip -n fabric link add name web address 02:29:09:7c:48:56 type veth peer name eth0 address 02:0b:64:60:41:65 netns web
+ip -n fabric link add name web address 02:4e:4c:77:c4:2d type veth peer name eth0 address 02:4e:4c:a1:af:6a netns web
 ip -n fabric link set dev web master br-lan up
 ip netns exec web ethtool -K eth0 tx off
 ip -n web link set dev eth0 gso_max_segs 1

@@ -37,7 +37,10 @@ def fabric_names(plan: Plan) -> list[str]:
     return [*(switch.bridge for switch in plan.switches), *(port.port for port in plan.ports)]
 
 
-LABELS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True) | st.sampled_from(
+# A name of digits alone is refused: programs take it for an address.
+LABELS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True).filter(
+    lambda name: not name.isdigit()
+) | st.sampled_from(
     [
         "br-lan",
         "br-a",

@@ -162,6 +162,6 @@ def test_a_text_that_is_no_trace_is_refused_with_its_place() -> None:
     with pytest.raises(InputError) as raised:
         read_trace(format_trace(Trace(())) + "what\n\n0.000000  a > b\n", "t.txt")
     assert [(fault.place.line, fault.text) for fault in raised.value.faults] == [
-        (4, "what"),
-        (6, "0.000000  a > b"),
+        (5, "what"),
+        (7, "0.000000  a > b"),
     ]
