@@ -28,10 +28,8 @@ def make_query(name: str) -> Packet:
     return packet
 
 
-def check(query: Packet, reply: Packet | None) -> None:
+def check(query: Packet, reply: Packet) -> None:
     """End the script, with the reason, unless the reply answers the query."""
-    if reply is None:
-        sys.exit("No answer within 2 s. UDP promises none: to ask again would be up to us.")
     if ICMP in reply:
         error = reply.sprintf("%ICMP.type%, %ICMP.code%")
         sys.exit(f"No answer, but ICMP: {error}. Is there a name server at {query[IP].dst}?")
@@ -45,9 +43,11 @@ name = sys.argv[1] if len(sys.argv) > 1 else "www.lab.test"
 query = make_query(name)
 print("5. sr1 sends it and waits, 2 s at most, for the one packet that answers it. This comes back:\n")
 reply = sr1(query, timeout=2, verbose=False)
-check(query, reply)
+if reply is None:
+    sys.exit("No answer within 2 s. UDP promises none: to ask again would be up to us.")
 reply.show()
 print(f"6. In one line: {reply.summary()}")
+check(query, reply)
 addresses = [record for record in reply[DNS].an if record.type == 1]
 if not addresses:
     sys.exit(f"The name exists, but has no A record: {name}")

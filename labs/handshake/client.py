@@ -17,7 +17,6 @@ from stream import SPACE, Stream
 MSS = 1460  # an Ethernet frame's 1500 bytes, less 20 for the IP header and 20 for the TCP header
 WINDOW = 8 * MSS  # less than the 10 segments that a server may begin with (RFC 6928): this is what limits it
 WAIT = 2.0  # seconds for any answer
-REFUSED = 3  # exit status when the server answers with RST
 
 
 class Connection:
@@ -26,7 +25,8 @@ class Connection:
     def __init__(self, server: str, isn: int | None, *, expect_rst: bool) -> None:
         self.ip, self.port = IP(dst=server), random.randint(49152, 65535)
         # netlab seeds `random` before a script runs; run elsewhere, this draws other numbers each time.
-        self.seq, self.ack = random.randrange(SPACE) if isn is None else isn, 0
+        self.isn = random.randrange(SPACE) if isn is None else isn
+        self.seq, self.ack = self.isn, 0
         self.socket, self.sent, self.received = conf.L3socket(iface=self.ip.route()[0]), 0, 0
         # A second one, which hears what leaves as well: this is how we see what our own kernel sends.
         self.listener = conf.L2listen(iface=self.socket.iface) if expect_rst else None
@@ -45,8 +45,9 @@ class Connection:
         packet = wait_for("segment from the server", self.socket, lambda ip: (ip.src, ip[TCP].dport) == ends)
         self.received += 1
         if packet[TCP].flags.R:
-            explain_rst(packet)
-            sys.exit(0 if self.listener else REFUSED)
+            expected = self.listener is not None and self.received > 1
+            explain_rst(packet, to_syn=self.received == 1, expected=expected)
+            sys.exit(0 if expected else 1)
         return packet[TCP], packet[Raw].load if Raw in packet else b""
 
     def take(self, stream: Stream) -> TCP:
@@ -75,11 +76,28 @@ def wait_for(what: str, sock: SuperSocket, wanted: Callable[[IP], bool]) -> IP:
     sys.exit(f"No {what} within {WAIT:g} s. The last lines of trace.txt show how far the two have come.")
 
 
-def explain_rst(packet: IP) -> None:
+def explain_rst(packet: IP, *, to_syn: bool, expected: bool) -> None:
     """Say who sent an RST, and what it means."""
     print(f"\n   RST from {packet.src}, the server: “what you just sent belongs to no connection of mine.”")
-    print("   To a SYN: nothing listens at that port. Later: the connection was reset meanwhile. Did our own")
-    print("   kernel do that? It knows no connection of ours, and answers the SYN-ACK with RST: see lab rst.")
+    if to_syn:
+        print("   That was our SYN: nothing listens at that port.")
+    elif expected:
+        print("   Our own kernel reset it: knowing no connection of ours, it answered the SYN-ACK with RST.")
+    else:
+        print("   It was reset meanwhile. By our own kernel? That knows no connection of ours, and answers")
+        print("   the SYN-ACK with RST, unless a firewall rule holds that back: see lab rst.")
+
+
+def check_syn_ack(tcp: TCP, due: int) -> None:
+    """End the script, with the reason, unless the segment is the SYN-ACK that answers our SYN."""
+    if tcp.flags == "SA" and tcp.ack == due:
+        return
+    tcp.show()
+    if not tcp.flags.S:
+        print("An ACK without SYN: the server still holds an older connection of these two ports, left open")
+        print("by a script perhaps, and tells how far that one is (a challenge ACK: RFC 5961, section 4).")
+        sys.exit("No answer to our SYN. Start a fresh lab, or one with another seed.")
+    sys.exit(f"No answer to our SYN: it needs SYN and ACK, and ack = A+1 = {due}.")
 
 
 def shake_hands(connection: Connection) -> Stream:
@@ -87,9 +105,7 @@ def shake_hands(connection: Connection) -> Stream:
     print(f"2. SYN: from port {connection.port} to 80; we count our bytes from A = {connection.seq}.")
     connection.send("S")
     tcp, _ = connection.receive()
-    if tcp.flags != "SA" or tcp.ack != connection.seq:
-        tcp.show()
-        sys.exit(f"No answer to our SYN: it needs SYN and ACK, and ack = A+1 = {connection.seq}.")
+    check_syn_ack(tcp, connection.seq)
     rst = connection.rst_of_our_own() if connection.listener else None
     stream = Stream((tcp.seq + 1) % SPACE)
     connection.ack = stream.due
@@ -107,7 +123,8 @@ def shake_hands(connection: Connection) -> Stream:
 def fetch(connection: Connection, stream: Stream, path: str) -> None:
     """Send the request, then acknowledge segment by segment until the response is whole."""
     request = f"GET {path} HTTP/1.1\r\nHost: www.lab.test\r\nConnection: keep-alive\r\n\r\n"
-    print(f"5. GET {path}: {len(request)} bytes; PSH asks to hand them to the server's program at once.")
+    print(f"5. GET {path}: {len(request)} bytes, the first of them number {connection.seq}.")
+    print("   PSH asks to hand them to the server's program at once.")
     print(f"6. The response, an ACK for each segment; our window lets {WINDOW} bytes be under way, no more:")
     connection.send("PA", request.encode())
     lengths = [0]
@@ -152,6 +169,8 @@ def main() -> int:
     close(connection, stream)
     same = judge(stream.data)
     print(f"   {connection.sent} segments sent, {connection.received} received, {len(stream.data)} bytes.")
+    past = ", past 2³² and on from 0" if connection.seq < connection.isn else ""
+    print(f"   Our numbers went from A = {connection.isn} to {connection.seq}, that of our last ACK{past}.")
     return 0 if same else 1
 
 

@@ -35,7 +35,7 @@ class Exercise:
     """A lab: `script` runs in `node` of `topology` with `arguments`, for `time_limit` seconds at most.
 
     `proof`, where there is one, then judges the record, whose directory is its one argument. `rows` name
-    what is taught, by the rows of the article that the labs come from. All paths are absolute.
+    what is taught, by the rows of the table that the labs come from. All paths are absolute.
     """
 
     name: str
@@ -144,7 +144,7 @@ class _Reading:
             name=self.directory.name,
             title=self._text(known.get("title"), REQUIRED["title"]),
             order=self._integer(known.get("order"), 0, _MOST_LABS, 0),
-            rows=self._texts(known.get("rows"), "rows of the article, as [A10]", _ROW.fullmatch),
+            rows=self._texts(known.get("rows"), "rows of the table, as [A10]", _ROW.fullmatch),
             topology=self._file(known.get("topology"), self.directory, self.topologies) or self.directory,
             node=self._text(known.get("node"), REQUIRED["node"]),
             script=self._file(known.get("script"), self.directory) or self.directory,

@@ -148,6 +148,7 @@ def test_rst_names_the_culprit(runs: Runs) -> None:
     said = runs["rst"][0].stdout
     assert "Our node had answered that already, but not by this script" in said
     assert "RST from 10.0.0.80, the server" in said
+    assert "see lab rst" not in said
     assert "So the client's kernel sent the RST: " in said
 
 
@@ -354,17 +355,54 @@ def test_pages_of_every_size(tmp_path: Path) -> None:
         done = netlab("run", topology, "client", "--out", tmp_path / "run", "--", client, *words)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         assert said in done.stdout
+        assert ("past 2³² and on from 0" in done.stdout) == ("--isn" in words)
         assert f"holds: {'it does not say' if '404' in said else 'yes'}\n" in done.stdout
         remarks = [remark for line in load(tmp_path / "run") for remark in line.remarks]
         assert not [remark for remark in remarks if "HTTP" not in remark], words
 
 
 def test_an_unexpected_rst_is_explained(tmp_path: Path) -> None:
-    """Without the rule, and without being told, the script ends with status 3 and says why; no traceback."""
+    """Without the rule, and without being told, the script ends with status 1 and says why; no traceback."""
     rst = find("rst")
     done = netlab("run", rst.topology, "client", "--out", tmp_path / "run", "--", rst.script)
-    assert (done.returncode, "Traceback" in done.stderr) == (3, False)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "RST from 10.0.0.80, the server" in done.stdout
+    assert "see lab rst" in done.stdout
+
+
+def test_an_rst_to_the_syn_is_not_the_expected_one(tmp_path: Path) -> None:
+    """Where nothing listens the script fails, though told to expect an RST, and says what it answers."""
+    (tmp_path / "bare.yaml").write_text("nodes: {client: , web: }\n")
+    words = (find("handshake").script, "--expect-rst")
+    done = netlab("run", tmp_path / "bare.yaml", "client", "--out", tmp_path / "run", "--", *words)
+    assert done.returncode == 1, done.stderr
+    assert "That was our SYN: nothing listens at that port.\n" in done.stdout
+
+
+OLDER = """
+import random, runpy, sys
+from scapy.all import *
+before = random.getstate()
+ports = {"sport": random.randint(49152, 65535), "dport": 80}
+random.setstate(before)
+answer = sr1(IP(dst="web") / TCP(seq=1000, flags="S", **ports), timeout=2, verbose=False)
+send(IP(dst="web") / TCP(seq=1001, ack=answer.seq + 1, flags="A", **ports), verbose=False)
+sys.argv = sys.argv[1:]
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_an_older_connection_is_explained(tmp_path: Path) -> None:
+    """A server that holds a connection of the same ports sends a challenge ACK, which is no SYN-ACK."""
+    exercise = find("handshake")
+    (tmp_path / "older.py").write_text(OLDER)
+    words = ("--out", tmp_path / "run", "--", "older.py", exercise.script)
+    done = netlab("run", exercise.topology, "client", *words, cwd=tmp_path)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "older connection of these two ports" in done.stdout
+    assert "3. SYN-ACK" not in done.stdout
+    assert "No answer to our SYN. Start a fresh lab, or one with another seed.\n" in done.stderr
 
 
 def test_an_rst_that_does_not_come(tmp_path: Path) -> None:
@@ -391,6 +429,29 @@ def test_other_names(tmp_path: Path, name: str, status: int, said: str) -> None:
     done = netlab("run", dns.topology, "client", "--out", tmp_path / "run", "--", dns.script, name)
     assert done.returncode == status, done.stderr
     assert said in (done.stderr if status else done.stdout)
+    assert "6. In one line: IP / UDP / DNS" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["lab.test", "gone.lab.test"])
+def test_what_is_not_there_is_shown_with_its_soa(tmp_path: Path, name: str) -> None:
+    """A reply without an answer is shown all the same: its authority section tells of the zone (RFC 2308)."""
+    dns = find("dns")
+    done = netlab("run", dns.topology, "client", "--out", tmp_path / "run", "--", dns.script, name)
+    shown = done.stdout.partition("This comes back:")[2]
+    assert "mname" in shown
+    assert "minimum" in shown
+
+
+def test_a_worksheets_numbers_wrap(tmp_path: Path) -> None:
+    """With A just below 2³² the script says where the GET begins and where its own numbers end."""
+    shake = find("handshake")
+    words = (shake.script, "/hello.txt", "--isn", "4294967290")
+    done = netlab("run", shake.topology, "client", "--out", tmp_path / "run", "--", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    length = int(done.stdout.partition("5. GET /hello.txt: ")[2].split()[0])
+    end = 4294967290 + 1 + length + 1 - SPACE
+    assert f"{length} bytes, the first of them number 4294967291." in done.stdout
+    assert f"from A = 4294967290 to {end}, that of our last ACK, past 2³² and on from 0." in done.stdout
 
 
 def test_other_addresses_need_no_other_script(tmp_path: Path) -> None:
@@ -411,7 +472,7 @@ def test_a_servers_silence_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "bare.yaml").write_text("nodes: {client: {firewall: [hold-back-rst]}, dns: , web: }\n")
     for name, status, said in (
         ("dns", 1, "port-unreachable. Is there a name server at 10.0.0.2?"),
-        ("handshake", 3, "RST from 10.0.0.3"),
+        ("handshake", 1, "RST from 10.0.0.3"),
     ):
         done = netlab(
             "run", tmp_path / "bare.yaml", "client", "--out", tmp_path / "run", "--", find(name).script

@@ -1,7 +1,7 @@
 """What a session and its supervisor say to each other: JSON messages with descriptors, over SOCK_SEQPACKET.
 
-A request is `{"id": n, "do": verb, …}`; each reply carries its id. Errors travel as `encode_error` has
-them and are raised again, as what they were, on the other side.
+A request is `{"do": verb, …}`, and its replies come over the same connection. Errors travel as
+`encode_error` has them and are raised again, as what they were, on the other side.
 """
 
 from __future__ import annotations

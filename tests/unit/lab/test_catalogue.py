@@ -103,8 +103,8 @@ def test_a_missing_key_is_a_fault(tmp_path: Path, key: str) -> None:
     ("key", "value", "fault"),
     [
         ("order", "first", "2:8: 'first' is text — write a whole number from 0 to 10000"),
-        ("rows", "[B1]", "3:8: 'B1' does not belong here — write rows of the article, as [A10]"),
-        ("rows", "A1", "3:7: 'A1' is text — write rows of the article, as [A10]"),
+        ("rows", "[B1]", "3:8: 'B1' does not belong here — write rows of the table, as [A10]"),
+        ("rows", "A1", "3:7: 'A1' is text — write rows of the table, as [A10]"),
         (
             "topology",
             "nte.yaml",
@@ -194,11 +194,16 @@ def test_the_shipped_labs_are_sound(root: Path) -> None:
 
 
 def test_worksheets_name_their_rows(root: Path) -> None:
-    """A worksheet speaks of every row that its lab.yaml claims to teach, and asks at least five tasks."""
+    """A worksheet begins with the rows of its lab.yaml, which README's table has; it has five tasks."""
+    labels = re.findall(r"^\| (A\d.*?) \|", (root / "README.md").read_text(), re.MULTILINE)
+    table = {row for label in labels for row in label.split(", ")}
     for each in exercises():
         text = each.readme.read_text()
-        assert [row for row in each.rows if not re.search(rf"\b{row}\b", text)] == []
+        named = text.partition("Rows ")[2].partition(" of README's table")[0]
+        assert tuple(re.findall(r"A\d+", named)) == each.rows
+        assert set(each.rows) <= table
         assert "\n5. " in text
+        assert f"**Hand in** your answers and `runs/{each.name}/`" in text
 
 
 def test_the_exercise_has_what_the_file_can_say() -> None:

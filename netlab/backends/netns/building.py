@@ -1,0 +1,45 @@
+"""Building a lab from its plan: the nodes, wired and with their rules, and the services that run in them.
+
+What is built here, `supervisor` keeps.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from netlab.backends.netns import daemons
+from netlab.backends.netns.nodes import NodeSpace
+from netlab.kernel.firewall import apply
+from netlab.kernel.namespace import entered
+from netlab.plan.model import Plan
+from netlab.wiring import make_namespaces, wire
+
+
+def make_nodes(plan: Plan) -> dict[str, NodeSpace]:
+    """Make the nodes, by name; this process's own network becomes the fabric that joins them."""
+    namespaces = make_namespaces(plan)
+    fabric = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    wire(plan, fabric, namespaces)
+    os.close(fabric)
+    nodes = {node.name: NodeSpace(node, namespaces[node.name]) for node in plan.nodes}
+    for node in nodes.values():
+        if node.plan.rules:
+            with entered(node.network):
+                apply(node.plan.rules)
+    return nodes
+
+
+def launch_services(nodes: Iterable[NodeSpace], logs: Path) -> list[daemons.Daemon]:
+    """Start every node's services, each with its log in `logs`; `daemons.wait_ready` waits for them."""
+    return [
+        daemons.launch_service(node, service, log_of(logs, node.plan.name, service.kind))
+        for node in nodes
+        for service in node.plan.services
+    ]
+
+
+def log_of(logs: Path, node: str, service: str) -> Path:
+    """Return the path of a service's log, one of those in `logs`."""
+    return logs / f"{node}-{service}.log"

@@ -1,0 +1,39 @@
+"""One connection of a session, and the command that runs over it.
+
+Its counterpart, outside, is `session.Running`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from dataclasses import dataclass
+
+from netlab.backends.netns import channel
+from netlab.errors import LabError
+
+
+@dataclass(slots=True, eq=False)
+class Conversation:
+    """A connection; `pid` leads what was run over it, `job` is its number if it is the interpreter's."""
+
+    end: socket.socket
+    pid: int | None = None
+    job: int | None = None
+
+    def tell(self, message: channel.Message, descriptors: tuple[int, ...] = ()) -> None:
+        """Send, to a session that may have left meanwhile."""
+        with contextlib.suppress(LabError):
+            channel.send(self.end, message, descriptors)
+
+
+def signal_group(pid: int, number: int) -> None:
+    """Signal the process group that a command leads; nothing happens if the command has ended."""
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        # Between its fork and its setsid it leads none; once it is signalled itself, it may have one.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+            os.killpg(pid, number)
