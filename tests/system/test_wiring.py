@@ -28,6 +28,8 @@ from netlab.kernel import syscalls as sc
 from netlab.kernel.netlink import FIRST_INDEX, RouteSocket, VethEnd
 from netlab.plan.model import Plan, PlannedNode, Port, Rule, Switch
 
+# Debian keeps it where an ordinary user's PATH does not look.
+NFT = shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin")
 NAMES = ("client", "dns", "web")
 ETH_FRAME = 14 + 1500
 
@@ -465,13 +467,13 @@ def _end_of_connecting(client: socket.socket, address: str) -> str:
     return "connected"
 
 
-@pytest.mark.skipif(shutil.which("nft") is None, reason="nft is not installed")
+@pytest.mark.skipif(NFT is None, reason="nft is not installed")
 def test_nft_reads_the_rule_as_the_plan_has_it() -> None:
     """What nft prints is the plan's own words, with the name as comment."""
 
     def body() -> Any:
         firewall.apply([HOLD_BACK])
-        return run(["nft", "list", "ruleset"])
+        return run([str(NFT), "list", "ruleset"])
 
     listed = in_sandbox(body)
     assert "table inet netlab {" in listed
