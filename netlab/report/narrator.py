@@ -160,7 +160,10 @@ class Narrator:
         usual = () if tcp.flags & SYN else (TIMESTAMPS, SACK)  # SACK's edges follow, as relative numbers
         fields += filter(None, (_option(option) for option in tcp.options if option.kind not in usual))
         fields += (f"sack={left}-{right}" for left, right in segment.sacks)
-        return fields, list(segment.remarks)
+        remarks = list(segment.remarks)
+        if segment.ack is not None and segment.ack < 0:
+            remarks.append("acknowledges an older connection")
+        return fields, remarks
 
     def _icmp(self, packet: Packet, icmp: Icmp) -> tuple[list[str], list[str]]:
         fields = [icmp_name(icmp.version, icmp.type, icmp.code)]

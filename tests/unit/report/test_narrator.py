@@ -73,6 +73,16 @@ def test_the_isn_is_told_where_a_seed_has_drawn_it(wire: Any) -> None:
     assert "isn" not in tell(wire.tcp(wire.request, (50000, 80), (9, 1), 0x10))
 
 
+def test_a_challenge_ack_is_told_as_what_it_is(wire: Any) -> None:
+    """The server answers a SYN within an older connection (RFC 5961, section 4)."""
+    narrator = Narrator(NAMES)
+    syn = wire.tcp(wire.request, (50000, 80), (9_000, 0), 0x02)
+    challenge = wire.tcp(wire.response, (80, 50000), (77, 5_000), 0x10)
+    told = [narrator.line(Frame(0, "client", frame, len(frame))) for frame in (syn, challenge)]
+    assert "acknowledges an older connection" not in told[0].text
+    assert "acknowledges an older connection" in told[1].text
+
+
 @given(st.binary(min_size=1, max_size=20), st.binary(min_size=1, max_size=20))
 def test_a_payload_is_told_by_its_digest(wire: Any, one: bytes, other: bytes) -> None:
     """A law: of TCP, UDP and what has no name, other bytes are another line, of the same length too."""
