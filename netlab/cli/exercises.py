@@ -97,7 +97,7 @@ def run_command(name: str, seed: int | None, out: Path | None, time_limit: float
 
     console.require_directory()
     exercise = find(name)
-    plan = load_plan(exercise.topology, seed)
+    plan = load_plan(_from_here(exercise.topology), seed)
     record = claim(out, name)
     console.heading(f"lab {name}: {exercise.title}")
     console.say(f"topology {exercise.topology.name}, node {exercise.node}, seed {plan.seed}\n")
@@ -113,6 +113,11 @@ def run_command(name: str, seed: int | None, out: Path | None, time_limit: float
     counted = console.count(packets, "packet")
     console.say(f"\nrecorded in {record.shown}/: capture.pcapng ({counted}), trace.txt, kernel.json, logs/")
     return status
+
+
+def _from_here(path: Path) -> Path:
+    """Return a path as the user would write it, for messages."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _prove(proof: Path, record: Record) -> int:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from netlab.plan.model import Plan
 
 
+_LAST_SECONDS = 1.0
+
+
 def load_plan(topology: Path, seed: int | None) -> Plan:
     """Load a topology file and plan it."""
     from netlab.plan import make_plan
@@ -33,21 +36,33 @@ def recorded(
 ) -> Iterator[Lab]:
     """Run a lab for as long as the block lasts, recorded; the record is completed whatever happens in it."""
     from netlab import lab
+    from netlab.kernel.process import reap
+    from netlab.kernel.syscalls import adopt_orphans
 
-    with console.progress(f"starting {console.count(len(plan.nodes), 'node')} …"):
-        started = lab.start(plan, record=record, warm=warm, visible=visible)
-    with started:
+    # A lab's PID 1 outlives its keeper by a moment. Waited for here, it is nobody's zombie: in many a
+    # container PID 1 waits for none.
+    adopt_orphans()
+    try:
+        with console.progress(f"starting {console.count(len(plan.nodes), 'node')} …"):
+            started = lab.start(plan, record=record, warm=warm, visible=visible)
+        with started:
+            yield from _completed(started, record)
+    finally:
+        reap(_LAST_SECONDS)
+
+
+def _completed(started: Lab, record: Record) -> Iterator[Lab]:
+    try:
+        yield started
+    except BaseException:
         try:
-            yield started
-        except BaseException:
-            try:
-                _complete(started, record)
-            except ServiceError as error:
-                console.note(f"netlab: {error}")
-            except NetlabError:
-                pass  # what came first says why
-            raise
-        _complete(started, record)
+            _complete(started, record)
+        except ServiceError as error:
+            console.note(f"netlab: {error}")
+        except NetlabError:
+            pass  # what came first says why
+        raise
+    _complete(started, record)
 
 
 def _complete(running: Lab, record: Record) -> None:

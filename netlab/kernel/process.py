@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -135,6 +136,14 @@ def _exists(command: Command) -> bool:
 def _refuse(sentence: str, status: int) -> NoReturn:
     os.write(2, f"{sentence}\n".encode())
     os._exit(status)
+
+
+def reap(seconds: float) -> None:
+    """Wait for the end of all children, adopted ones too, but no longer than that."""
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0] or time.monotonic() < deadline:
+            time.sleep(0.001)
 
 
 def run_python(script: Path, arguments: Sequence[str]) -> int:

@@ -24,6 +24,7 @@ MOUNT_ATTR_RDONLY = 1
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -90,6 +91,11 @@ def mount_setattr(path: str, *, set_: int = 0, clear: int = 0, recursive: bool =
 def die_with_parent(signal: int) -> None:
     """Ask for `signal` when the parent ends, however it ends."""
     _checked(_LIBC.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal), 0, 0, 0), "prctl")
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends, as PID 1 else would."""
+    _checked(_LIBC.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), 0, 0, 0), "prctl")
 
 
 def set_process_name(name: str) -> None:
