@@ -26,7 +26,7 @@ _ETH_P_8021Q = 0x8100
 _TAG_AT = 12  # where a VLAN tag stands in a frame: after the addresses
 
 BLOCK_BYTES = 1 << 18
-BLOCKS = 16
+BLOCKS = 64  # 16 MiB: what TCP sends while a busy machine holds the reader up
 RETIRE_MS = 10  # a block that is not full is handed over after this time
 
 _BLOCK = struct.Struct("=8xIII")  # tpacket_hdr_v1: status, number of packets, offset of the first

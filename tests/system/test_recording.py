@@ -68,7 +68,7 @@ TOO_MANY_FOR_THE_RING = (
 pid = recorder()
 os.kill(pid, signal.SIGSTOP)
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-for _ in range(4500):
+for _ in range(16000):
     sock.sendto(bytes(1472), ("10.0.0.53", 9))
 os.kill(pid, signal.SIGCONT)
 """
