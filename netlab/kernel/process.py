@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -149,8 +148,3 @@ def reap(seconds: float) -> None:
 def run_python(script: Path, arguments: Sequence[str]) -> int:
     """Run a script of ours outside any lab, with this interpreter; return its exit status."""
     return subprocess.run([sys.executable, str(script), *arguments], check=False).returncode
-
-
-def found(program: str, path: str) -> bool:
-    """Whether a program of that name is on `path`."""
-    return shutil.which(program, path=path) is not None

@@ -152,7 +152,7 @@ def test_the_environment(web: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     told = web.output("dns", ["env", "-0"]).stdout
     assert "of-the-host" not in told
     variables = dict(entry.split("=", 1) for entry in told.rstrip("\0").split("\0"))
-    assert variables["NETLAB_LAB"], variables["NETLAB_NODE"] == ("web", "dns")
+    assert (variables["NETLAB_LAB"], variables["NETLAB_NODE"]) == ("web", "dns")
     assert variables["NETLAB_SEED"] == "2012"
     assert variables["KEPT"].startswith("ünïcode ")
     assert "NETLAB_NOFILE" not in variables

@@ -38,7 +38,6 @@ def run(line: str, directory: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.xdist_group("labs that outlive their command")
 def test_the_commands_run_in_order(root: Path, scratch: Path) -> None:
     """Each line of the shell block succeeds, in the order in which a reader would type them."""
     (block,) = blocks((root / "README.md").read_text(), "sh")
