@@ -1,4 +1,4 @@
-"""Recording: every packet that a switch takes in, written to a pcapng file as it comes."""
+"""Recording: every packet that a switch takes in, or a node sends and gets, written as pcapng as it comes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -43,32 +43,48 @@ def record(plan: Plan, output: BinaryIO, ready: Callable[[], None]) -> None:
     A port's packets are those that come in there, so each packet is recorded once, where it entered.
     Raises OSError where the file cannot be written.
     """
+    ports = {
+        socket.if_nametoindex(port.port): (
+            port.port,
+            f"{port.interface} of node {port.node} at switch {port.switch}",
+        )
+        for port in plan.ports
+    }
+    # What comes from elsewhere is a bridge's own copy.
+    _record(packet_socket(ignore_outgoing=True), ports, plan, output, ready)
+
+
+def record_node(plan: Plan, output: BinaryIO) -> None:
+    """Record what the current namespace, a node's, sends and receives, as `record` does."""
+    interfaces = {index: (name, "") for index, name in socket.if_nameindex() if name != "lo"}
+    _record(packet_socket(ignore_outgoing=False), interfaces, plan, output, lambda: None)
+
+
+def _record(
+    sock: socket.socket,
+    interfaces: Mapping[int, tuple[str, str]],
+    plan: Plan,
+    output: BinaryIO,
+    ready: Callable[[], None],
+) -> None:
+    """Record from a packet socket; `interfaces` are name and description by index."""
     told, tell = os.pipe()
     os.set_blocking(tell, False)
     signal.set_wakeup_fd(tell)
     end = End()
     signal.signal(signal.SIGTERM, end.come)
     writer = Writer(output)
-    numbers = declare(plan, writer)
-    ring = Ring(packet_socket(ignore_outgoing=True))
+    numbers = {index: writer.add_interface(*named) for index, named in interfaces.items()}
+    writer.add_names({str(port.address.ip): port.node for port in plan.ports})
+    ring = Ring(sock)
     writer.flush()
     ready()
     for packet in packets(ring, end, told, writer.flush):
         number = numbers.get(packet.interface)
-        if number is not None:  # otherwise it is a bridge's own copy
+        if number is not None:
             writer.packet(number, packet.time_ns, packet.data, packet.length)
     ring.count()
     writer.finish(time.time_ns(), ring.received, ring.dropped)
-
-
-def declare(plan: Plan, writer: Writer) -> dict[int, int]:
-    """Write the plan's ports and names; return the capture's number of each interface index."""
-    numbers = {}
-    for port in plan.ports:
-        description = f"{port.interface} of node {port.node} at switch {port.switch}"
-        numbers[socket.if_nametoindex(port.port)] = writer.add_interface(port.port, description)
-    writer.add_names({str(port.address.ip): port.node for port in plan.ports})
-    return numbers
 
 
 def packets(ring: Ring, end: End, told: int, pause: Callable[[], None]) -> Iterator[Sniffed]:

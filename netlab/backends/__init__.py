@@ -1,1 +1,19 @@
-"""Make nodes: each backend hands out network namespaces and runs commands in them."""
+"""Make labs: each backend makes nodes its own way, what then happens in them is `inside`, for all of them.
+
+`protocol` says what a backend is.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from netlab.backends.protocol import Backend
+
+# By the name that a topology has for it; each is imported when it is asked for.
+BACKENDS = {"netns": "netlab.backends.netns.session"}
+
+
+def find(name: str) -> Backend:
+    """Return the backend of a name, one of BACKENDS: a module is one."""
+    return cast(Backend, import_module(BACKENDS[name]))

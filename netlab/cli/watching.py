@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import os
-import select
 import signal
-import socket
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from itertools import takewhile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from netlab.cli import console
 
 if TYPE_CHECKING:
-    from netlab.kernel.packets import Ring, Sniffed
+    from netlab.lab import Running
+    from netlab.report.pcapng import Frame, Reader
 
 _CHUNK = 65536
-_FOLLOW_SECONDS = 0.2
 
 
 @click.command("logs", short_help="Print the logs of a node's services.")
@@ -38,22 +38,29 @@ def logs_command(node: str, follow: bool, lab_name: str | None) -> None:
     from netlab import lab
 
     running = lab.attach(lab_name)
-    logs = running.logs(node)
-    if not logs:
+    console.require_node(node, running.nodes, f"lab {running.info['name']}")
+    if not running.info["nodes"][node]["services"]:
         console.note(f"node {node} runs no service")
         return
-    lease = running.lease()
-    ended = not follow
-    while True:
-        with console.writing():
-            for descriptor in logs.values():
-                while data := os.read(descriptor, _CHUNK):
-                    sys.stdout.buffer.write(data)
+    with _reading(lambda output: running.logs(node, output, follow=follow)) as (_, log), console.writing():
+        while data := log.read1(_CHUNK):
+            sys.stdout.buffer.write(data)
             sys.stdout.flush()
-        if ended:
-            return
-        # What a lab writes as it ends is shown in a last round.
-        ended = bool(select.select([lease], [], [], _FOLLOW_SECONDS)[0])
+
+
+@contextmanager
+def _reading(start: Callable[[int], Running]) -> Iterator[tuple[Running, io.BufferedReader]]:
+    """Give what writes to the descriptor that `start` gets, and a file that reads what it writes."""
+    reading, writing = os.pipe()
+    with open(reading, "rb") as file:  # noqa: PTH123 — a descriptor
+        try:
+            running = start(writing)
+        finally:
+            os.close(writing)
+        try:
+            yield running, file
+        finally:
+            running.close()
 
 
 @click.command("capture", short_help="Show or record the packets of a node.")
@@ -80,123 +87,101 @@ def capture_command(
       netlab capture client -w client.pcapng -c 10
     """  # noqa: D301
     from netlab import lab
-    from netlab.kernel.packets import Ring
+    from netlab.report.pcapng import Reader
 
     running = lab.attach(lab_name)
-    sock, interfaces = running.packets(node)
-    interfaces = {index: name for index, name in interfaces.items() if name != "lo"}
+    console.require_node(node, running.nodes, f"lab {running.info['name']}")
     names = {
         address.split("/")[0]: name
         for name, told in running.info["nodes"].items()
         for address in told["addresses"]
     }
-    ring = Ring(sock)
-    sink: _Lines | _File = _Lines(names, interfaces) if file is None else _File(file, names, interfaces)
     taken = 0
-    end = _End(seconds)
-    console.note(f"capturing in node {node}; Ctrl-C ends")
-    for packet in _packets(ring, running.lease(), end):
-        if packet.interface in interfaces:
-            sink.take(packet)
-            taken += 1
-        if taken == count:
-            break
-    ring.count()
-    sink.close(ring)
-    lost = f", {ring.dropped} lost" if ring.dropped else ""
+    with _reading(lambda output: running.packets(node, output)) as (recorder, source):
+        reader = Reader(source)  # it has a beginning as soon as no packet is missed
+        sink: _Lines | _File = _Lines(names) if file is None else _File(file, names)
+        console.note(f"capturing in node {node}; Ctrl-C ends")
+        with _ending(recorder, seconds):
+            for frame in reader:
+                sink.take(frame)
+                taken += 1
+                if taken == count:
+                    break
+        dropped = max((counted.dropped for counted in reader.statistics.values()), default=0)
+        sink.close(reader, taken + dropped, dropped)
+    lost = f", {dropped} lost" if dropped else ""
     where = f" in {file}" if file is not None and str(file) != "-" else ""
     console.note(f"{console.count(taken, 'packet')}{lost}{where}")
 
 
-class _End:
-    """The moment with which a capture ends: known beforehand, or come by Ctrl-C or with the lab's end."""
+@contextmanager
+def _ending(recorder: Running, seconds: float | None) -> Iterator[None]:
+    """Tell the recorder to complete what it writes, after a time or by Ctrl-C; a second one does not wait."""
 
-    def __init__(self, seconds: float | None) -> None:
-        self._moment = None if seconds is None else time.time_ns() + int(seconds * 1e9)
-        self._told, self._tell = socket.socketpair()
-        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-            signal.signal(signal.SIGINT, self._interrupt)
-
-    def _interrupt(self, *_: object) -> None:
-        """End the capture with all that has come until now; a second Ctrl-C does not wait for that."""
+    def interrupt(*_: object) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.now()
-        self._tell.send(b"\0")
+        recorder.signal(signal.SIGTERM)
 
-    def fileno(self) -> int:
-        """Return the descriptor to poll: readable once Ctrl-C has come."""
-        return self._told.fileno()
-
-    def now(self) -> None:
-        """Let this be the moment."""
-        self._moment = time.time_ns()
-
-    def left(self) -> float | None:
-        """Return how many seconds are left; None where no end is in sight."""
-        return None if self._moment is None else max(0.0, (self._moment - time.time_ns()) / 1e9)
-
-    def is_over(self, time_ns: int) -> bool:
-        """Say whether a packet of that time came after the end."""
-        return self._moment is not None and self._moment < time_ns
-
-
-def _packets(ring: Ring, lease: Any, end: _End) -> Iterator[Sniffed]:  # noqa: ANN401 — a socket
-    """Yield packets until the end, to which a reader slower than the traffic comes as well."""
-    while end.left() != 0:
-        if lease in select.select([ring, lease, end], [], [], end.left())[0]:
-            end.now()
-        for packet in ring.read():
-            if end.is_over(packet.time_ns):
-                return
-            yield packet
-    # The kernel may still hold back what came before.
-    yield from takewhile(lambda packet: not end.is_over(packet.time_ns), ring.drain())
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, interrupt)
+    timer = None if seconds is None else threading.Timer(seconds, recorder.signal, [signal.SIGTERM])
+    try:
+        if timer is not None:
+            timer.start()
+        yield
+    finally:
+        if timer is not None:
+            timer.cancel()
 
 
 class _Lines:
     """Packets as lines of a trace, as they come."""
 
-    def __init__(self, names: dict[str, str], interfaces: dict[int, str]) -> None:
+    def __init__(self, names: dict[str, str]) -> None:
         from netlab.report.narrator import Narrator
 
         self._narrator = Narrator(names)
-        self._interfaces = interfaces
 
-    def take(self, packet: Sniffed) -> None:
+    def take(self, frame: Frame) -> None:
         from netlab.report.line import format_line
-        from netlab.report.pcapng import Frame
 
-        frame = Frame(packet.time_ns, self._interfaces[packet.interface], packet.data, packet.length)
         console.say(format_line(self._narrator.line(frame)))
 
-    def close(self, _: Ring) -> None:
+    def close(self, *_: object) -> None:
         """Nothing is held back."""
 
 
 class _File:
     """Packets as a pcapng file, `-` being standard output; readable at any moment."""
 
-    def __init__(self, file: Path, names: dict[str, str], interfaces: dict[int, str]) -> None:
+    def __init__(self, file: Path, names: dict[str, str]) -> None:
         from netlab.report.pcapng import Writer
 
         self._path = file
+        self._numbers: dict[str, int] = {}
         with console.writing(file):
             self._file = sys.stdout.buffer if str(file) == "-" else file.open("wb")
             self._writer = Writer(self._file)
-            self._numbers = {index: self._writer.add_interface(name) for index, name in interfaces.items()}
             self._writer.add_names(names)
             self._writer.flush()
 
-    def take(self, packet: Sniffed) -> None:
+    def take(self, frame: Frame) -> None:
         with console.writing(self._path):
-            number = self._numbers[packet.interface]
-            self._writer.packet(number, packet.time_ns, packet.data, packet.length)
+            number = self._number(frame.interface)
+            self._writer.packet(number, frame.time_ns, frame.data, frame.original_length)
             self._writer.flush()
 
-    def close(self, ring: Ring) -> None:
+    def _number(self, interface: str) -> int:
+        if interface not in self._numbers:
+            self._numbers[interface] = self._writer.add_interface(interface)
+        return self._numbers[interface]
+
+    def close(self, reader: Reader, received: int, dropped: int) -> None:
         """End the capture and close the file; standard output is not ours to close."""
         with console.writing(self._path):
-            self._writer.finish(time.time_ns(), ring.received, ring.dropped)
+            for interface in reader.interfaces:
+                self._number(interface.name)
+            self._writer.finish(time.time_ns(), received, dropped)
         if self._file is not sys.stdout.buffer:
             with console.writing(self._path):
                 self._file.close()

@@ -145,6 +145,22 @@ def reap(seconds: float) -> None:
             time.sleep(0.001)
 
 
+def reap_these(children: Sequence[int], seconds: float) -> None:
+    """Wait for the end of these children, but no longer than that."""
+    deadline = time.monotonic() + seconds
+    waiting = set(children)
+    while waiting and time.monotonic() < deadline:
+        waiting = {child for child in waiting if not _has_ended(child)}
+        time.sleep(0.001)
+
+
+def _has_ended(child: int) -> bool:
+    try:
+        return os.waitpid(child, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True
+
+
 def run_python(script: Path, arguments: Sequence[str]) -> int:
     """Run a script of ours outside any lab, with this interpreter; return its exit status."""
     return subprocess.run([sys.executable, str(script), *arguments], check=False).returncode

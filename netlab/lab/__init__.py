@@ -12,7 +12,6 @@ import contextlib
 import difflib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,9 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from netlab.backends.netns import session
-from netlab.backends.netns.session import PROMPT, Running
-from netlab.backends.netns.supervisor import Request
+from netlab import backends
+from netlab.backends.protocol import PROMPT, Lease, Request, Running, Session
 from netlab.errors import ServiceError, TimeLimitError, UsageError
 from netlab.kernel.process import Command
 from netlab.lab.record import Record
@@ -43,7 +41,7 @@ _GRACE_SECONDS = 1.0
 class Lab:
     """A running lab. As a context manager it stops at the end; `stop` twice is harmless."""
 
-    def __init__(self, running: session.Session, record: Record | None = None) -> None:
+    def __init__(self, running: Session, record: Record | None = None) -> None:
         self._session = running
         self._record = record
         self.info: dict[str, Any] = running.info()
@@ -103,18 +101,18 @@ class Lab:
             text = [file.read().decode(errors="replace") for file in (out, err)]
         return subprocess.CompletedProcess(list(argv), status, *text)
 
-    def packets(self, node: str) -> tuple[socket.socket, dict[int, str]]:
-        """Return a packet socket in the node, for `kernel.packets.Ring`, and interface names by index."""
+    def packets(self, node: str, output: int) -> Running:
+        """Write what a node sends and gets to a descriptor, as pcapng, until SIGTERM completes it."""
         self._known(node)
-        return self._session.packets(node)
+        return self._session.packets(node, output)
 
-    def logs(self, node: str) -> dict[str, int]:
-        """Return a descriptor of the log of each of the node's services."""
+    def logs(self, node: str, output: int, *, follow: bool = False) -> Running:
+        """Write the logs of the node's services to a descriptor; `follow` goes on until the lab ends."""
         self._known(node)
-        return self._session.logs(node)
+        return self._session.logs(node, output, follow=follow)
 
-    def lease(self) -> socket.socket:
-        """Return a connection that becomes readable when the lab has ended."""
+    def lease(self) -> Lease:
+        """Return what becomes readable when the lab has ended."""
         return self._session.lease()
 
     def finish(self) -> None:
@@ -188,8 +186,9 @@ def start(
     `warm` imports Scapy while the lab comes up; `visible` are paths under /tmp or /run that it must see.
     Raises MachineError where the machine does not allow it, LabError where it does not come up.
     """
-    request = Request(plan, record.path if record is not None else None, warm)
-    return Lab(session.start(request, visible=[*visible, *_content(plan)]), record)
+    out = record.path if record is not None else None
+    request = Request(plan, out, warm, (*visible, *_content(plan)))
+    return Lab(backends.find("netns").start(request), record)
 
 
 def start_detached(
@@ -199,28 +198,36 @@ def start_detached(
 
     The lab holds the record from then on, and this process no longer does.
     """
-    request = Request(plan, record.path if record is not None else None)
-    lock = record.lock if record is not None else None
-    session.start_detached(request, name, visible=[*visible, *_content(plan)], lock=lock)
+    out, lock = (record.path, record.lock) if record is not None else (None, None)
+    request = Request(plan, out, visible=(*visible, *_content(plan)))
+    backends.find("netns").start_detached(request, name, lock=lock)
     if lock is not None:
         os.close(lock)
 
 
 def attach(name: str | None = None) -> Lab:
     """Find a lab that runs; without a name, the only one. UsageError where that is not to be had."""
-    running = session.names()
+    found = _running()
     if name is None:
-        if not running:
+        if not found:
             raise UsageError("no lab is running", "start one with `netlab up TOPOLOGY`")
-        if len(running) > 1:
-            raise UsageError(f"several labs are running: {', '.join(running)}", "choose one with --lab NAME")
-        name = running[0]
-    return Lab(session.attach(name))
+        if len(found) > 1:
+            raise UsageError(f"several labs are running: {', '.join(found)}", "choose one with --lab NAME")
+        name = next(iter(found))
+    if name not in found:
+        raise UsageError(f"no lab named {name!r} is running", "`netlab ps` lists those that do")
+    return Lab(backends.find(found[name]).attach(name))
 
 
 def running() -> list[str]:
     """Return the names of this user's labs that outlive the command that started them."""
-    return session.names()
+    return list(_running())
+
+
+def _running() -> dict[str, str]:
+    """Return the backend of each lab that runs, by the lab's name, in the order of these."""
+    found = {name: backend for backend in backends.BACKENDS for name in backends.find(backend).names()}
+    return dict(sorted(found.items()))
 
 
 def _content(plan: Plan) -> list[Path]:

@@ -7,13 +7,16 @@ from it carries one or the other, whoever its parent has become.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +25,9 @@ from pathlib import Path
 import pytest
 
 from netlab import topology
+from netlab.kernel import syscalls as sc
+from netlab.kernel.packets import packet_socket
+from netlab.lab import Lab
 from netlab.plan import make_plan
 from netlab.plan.model import Plan
 
@@ -277,3 +283,39 @@ def ended(pid: int, seconds: float = PATIENCE) -> bool:
         return bool(select.select([pidfd], [], [], seconds)[0])
     finally:
         os.close(pidfd)
+
+
+# -- packets ---------------------------------------------------------------------------------------
+
+
+def packet_socket_in(running: Lab, node: str) -> tuple[socket.socket, dict[int, str]]:
+    """Return a packet socket in a node, and the names of its interfaces by index.
+
+    A child of ours enters the node, beside a command that runs there, and hands the socket over.
+    """
+    command = running.launch(node, ["sleep", token := make_token()], stdio=(0, 1, 2))
+    assert wait_for(lambda: any(read(pid, "comm") == b"sleep\n" for pid in marked(token)))
+    (beside,) = [pid for pid in marked(token) if read(pid, "comm") == b"sleep\n"]
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            user, network = (os.open(f"/proc/{beside}/ns/{name}", os.O_RDONLY) for name in ("user", "net"))
+            sc.setns(user, sc.CLONE_NEWUSER)
+            sc.setns(network, sc.CLONE_NEWNET)
+            names = json.dumps(dict(socket.if_nameindex())).encode()
+            heard = packet_socket(ignore_outgoing=False)
+            socket.send_fds(theirs, [names], [heard.fileno()])
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    theirs.close()
+    told, descriptors, _, _ = socket.recv_fds(ours, 65536, 1)
+    os.waitpid(child, 0)
+    ours.close()
+    command.close()
+    names = {int(index): name for index, name in json.loads(told).items()}
+    return socket.socket(fileno=descriptors[0]), names

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from netlab import lab, topology
-from netlab.backends.netns import daemons
+from netlab.backends.inside import daemons
 from netlab.errors import LabError, ServiceError, TimeLimitError, UsageError
 from netlab.lab.record import claim
 from netlab.plan import make_plan

@@ -109,7 +109,7 @@ def send(running: Lab, sender: str, address: str, count: int, size: int) -> None
 @pytest.mark.parametrize("size", [4, 999, 1472])
 def test_a_ring_holds_every_packet_in_order(web: Lab, size: int) -> None:
     """Numbered datagrams come out of the ring in order, once each, byte for byte, with true lengths."""
-    sock, names = web.packets("client")
+    sock, names = harness.packet_socket_in(web, "client")
     ring = Ring(sock)
     send(web, "dns", "10.0.0.10", 1000, size)
     packets = [packet for packet in ring.drain() if packet.data[14 + 9] == 17 and not packet.outgoing]
@@ -127,7 +127,7 @@ def test_a_ring_holds_every_packet_in_order(web: Lab, size: int) -> None:
 
 def test_a_ring_tells_directions_and_hears_only_its_node(web: Lab) -> None:
     """A node's ring has what it sends and gets, once each, and nothing of the others' conversation."""
-    sock, _ = web.packets("client")
+    sock, _ = harness.packet_socket_in(web, "client")
     ring = Ring(sock)
     send(web, "dns", "10.0.0.80", 50, 100)
     send(web, "client", "10.0.0.80", 50, 100)
@@ -138,7 +138,7 @@ def test_a_ring_tells_directions_and_hears_only_its_node(web: Lab) -> None:
 
 def test_what_a_ring_loses_is_counted(web: Lab) -> None:
     """A ring that nobody reads fills up; what it could not take is counted, nothing twice."""
-    sock, _ = web.packets("client")
+    sock, _ = harness.packet_socket_in(web, "client")
     ring = Ring(sock)
     count = 2 * BLOCK_BYTES * BLOCKS // 1500
     send(web, "dns", "10.0.0.10", count, 1472)

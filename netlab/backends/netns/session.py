@@ -19,15 +19,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from netlab.backends.netns import channel
-from netlab.backends.netns.interpreter import PROMPT
-from netlab.backends.netns.supervisor import Request, Supervisor
+from netlab.backends.inside import channel
+from netlab.backends.inside.supervisor import Supervisor
+from netlab.backends.protocol import Request
 from netlab.errors import LabError, TimeLimitError, UsageError
 from netlab.kernel import sandbox
 from netlab.kernel.probes import explain_refusal
 from netlab.kernel.process import Command
-
-__all__ = ["PROMPT", "Running", "Session", "attach", "names", "start", "start_detached"]
 
 _NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)  # /proc/net/unix, where labs are found, is read by words
 _NOBODY = 65534  # the kernel's overflow id
@@ -74,6 +72,8 @@ class Running:
 class Session:
     """A running lab; `connect` opens a connection to its supervisor."""
 
+    shares_machine = True
+
     def __init__(self, connect: Callable[[], socket.socket], leave: Callable[[], None]) -> None:
         self._connect = connect
         self._leave = leave
@@ -81,30 +81,24 @@ class Session:
     def run(self, node: str, command: Command, stdio: Sequence[int], *, script: bool = False) -> Running:
         """Start a command in a node, or a Python script in its warm interpreter."""
         verb = "script" if script else "run"
+        return self._start({"do": verb, "node": node, "command": asdict(command)}, stdio)
+
+    def packets(self, node: str, output: int) -> Running:
+        """Write a node's packets to a descriptor."""
+        return self._start({"do": "packets", "node": node}, (output,))
+
+    def logs(self, node: str, output: int, *, follow: bool) -> Running:
+        """Write the logs of a node's services to a descriptor."""
+        return self._start({"do": "logs", "node": node, "follow": follow}, (output,))
+
+    def _start(self, message: channel.Message, descriptors: Sequence[int]) -> Running:
         end = self._connect()
         try:
-            channel.send(end, {"do": verb, "node": node, "command": asdict(command)}, stdio)
+            channel.send(end, message, descriptors)
         except LabError:
             end.close()
             raise
         return Running(end)
-
-    def packets(self, node: str) -> tuple[socket.socket, dict[int, str]]:
-        """Return a packet socket in the node, for `kernel.packets.Ring`, and its interfaces by index."""
-        with self._connect() as end:
-            channel.send(end, {"do": "packets", "node": node})
-            message, descriptors = _hear(end)
-        names = {int(index): name for index, name in message["interfaces"].items()}
-        return socket.socket(fileno=descriptors[0]), names
-
-    def logs(self, node: str) -> dict[str, int]:
-        """Return descriptors of the logs of a node's services, by service."""
-        logs = {}
-        with self._connect() as end:
-            channel.send(end, {"do": "logs", "node": node})
-            while "log" in (heard := _hear(end))[0]:
-                logs[heard[0]["log"]] = heard[1][0]
-        return logs
 
     def info(self) -> dict[str, Any]:
         """Return what the lab is: name, seed, nodes with addresses and services, `out`, what has `ended`."""
@@ -147,12 +141,12 @@ def _answer(end: socket.socket) -> channel.Message:
 # -- a lab of ours ---------------------------------------------------------------------------------
 
 
-def start(request: Request, *, visible: Sequence[Path] = ()) -> Session:
+def start(request: Request) -> Session:
     """Start a lab that ends with this process, or with `close`.
 
     Raises MachineError where the kernel refuses, LabError and ServiceError where the lab does not come up.
     """
-    ours, keeper = _spawn(request, None, visible)
+    ours, keeper = _spawn(request, None)
 
     def connect() -> socket.socket:
         end, theirs = channel.pair()
@@ -180,9 +174,7 @@ def start(request: Request, *, visible: Sequence[Path] = ()) -> Session:
     return Session(connect, leave)
 
 
-def start_detached(
-    request: Request, name: str, *, visible: Sequence[Path] = (), lock: int | None = None
-) -> None:
+def start_detached(request: Request, name: str, *, lock: int | None = None) -> None:
     """Start a lab that outlives this process, under a name; UsageError where that is taken, or is none.
 
     The lab holds `lock`, a file's descriptor, for as long as it runs.
@@ -203,12 +195,12 @@ def start_detached(
             hint = f"end it with `netlab down {name}`, or give this one a --name"
             raise UsageError(f"a lab named {name!r} is running already", hint) from None
         listener.listen(64)
-        ours, _ = _spawn(request, listener, visible, lock)
+        ours, _ = _spawn(request, listener, lock)
         ours.close()
 
 
 def _spawn(
-    request: Request, listener: socket.socket | None, visible: Sequence[Path], lock: int | None = None
+    request: Request, listener: socket.socket | None, lock: int | None = None
 ) -> tuple[socket.socket, int]:
     ours, theirs = channel.pair()
     keep = [theirs.fileno()]
@@ -217,7 +209,7 @@ def _spawn(
     if lock is not None:
         keep.append(lock)
     writable = (request.out,) if request.out is not None else ()
-    view = sandbox.View(_needed(visible), writable)
+    view = sandbox.View(_needed(request.visible), writable)
 
     def inside() -> None:
         Supervisor(request, theirs, listener).main()

@@ -11,42 +11,32 @@ import os
 import selectors
 import signal
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from netlab.backends.netns import building, channel, daemons, recorder, visits
-from netlab.backends.netns.conversation import Conversation, signal_group
-from netlab.backends.netns.nodes import NodeSpace, enter
-from netlab.backends.netns.scripts import Warm
-from netlab.kernel import files, process
+from netlab.backends.inside import building, channel, daemons, recorder, visits
+from netlab.backends.inside.conversation import Conversation, signal_group
+from netlab.backends.inside.nodes import NodeSpace, enter
+from netlab.backends.inside.scripts import Warm
+from netlab.backends.protocol import Request
+from netlab.kernel import process
 from netlab.plan.model import Plan
 
 LOGS = Path("/run/netlab/logs")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """How a lab is started: `out` is the directory that takes its record, `warm` imports Scapy at once."""
-
-    plan: Plan
-    out: Path | None = None
-    warm: bool = False
-
-    @property
-    def logs(self) -> Path:
-        """The directory of the services' logs: in the record, if there is one."""
-        return self.out / "logs" if self.out is not None else LOGS
+LAST_WORDS_SECONDS = 0.2  # for who follows logs to show their last lines
 
 
 @dataclass(slots=True)
 class Supervisor:
-    """The lab from inside."""
+    """The lab from inside; `make_nodes` is its backend's."""
 
     request: Request
     owner: socket.socket
     listener: socket.socket | None = None
+    make_nodes: Callable[[Plan], dict[str, NodeSpace]] = building.make_nodes
     nodes: dict[str, NodeSpace] = field(default_factory=dict)
     services: dict[int, daemons.Daemon] = field(default_factory=dict)
     recorder: daemons.Daemon | None = None
@@ -57,6 +47,11 @@ class Supervisor:
 
     def __post_init__(self) -> None:
         self.warm = Warm(self.request.plan, self.selector)
+
+    @property
+    def logs(self) -> Path:
+        """The directory of the services' logs: in the record, if there is one."""
+        return self.request.out / "logs" if self.request.out is not None else LOGS
 
     # -- start ---------------------------------------------------------------------------------
 
@@ -78,12 +73,12 @@ class Supervisor:
         request = self.request
         if request.warm:
             self.warm.start()
-        self.nodes = building.make_nodes(request.plan)
+        self.nodes = self.make_nodes(request.plan)
         starting = []
         if request.out is not None:
             self.recorder = recorder.launch(request.plan, request.out, LOGS / "recorder.log")
             starting.append(self.recorder)
-        services = building.launch_services(self.nodes.values(), request.logs)
+        services = building.launch_services(self.nodes.values(), self.logs)
         self.services = {daemon.pid: daemon for daemon in services}
         starting += services
         daemons.wait_ready({daemon.ready: daemon for daemon in starting})
@@ -197,20 +192,17 @@ class Supervisor:
         """Signal the command of this conversation."""
         self._signal(conversation, message["number"])
 
-    def do_packets(self, conversation: Conversation, message: channel.Message, _: list[int]) -> None:
-        """Hand out a packet socket that hears the node's interfaces, and their names by index."""
-        names, descriptors = visits.listen(self._node(message))
-        conversation.tell({"interfaces": names}, tuple(descriptors))
-        for descriptor in descriptors:
-            os.close(descriptor)
+    def do_packets(self, conversation: Conversation, message: channel.Message, output: list[int]) -> None:
+        """Write the node's packets to the descriptor that came with the message, until SIGTERM."""
+        node = self._node(message)
+        conversation.pid = visits.listen(node, self.request.plan, *output)
 
-    def do_logs(self, conversation: Conversation, message: channel.Message, _: list[int]) -> None:
-        """Hand out the logs of a node's services, open for reading."""
-        for service in self._node(message).plan.services:
-            path = building.log_of(self.request.logs, message["node"], service.kind)
-            with files.open_regular(path) as log:
-                conversation.tell({"log": service.kind}, (log.fileno(),))
-        conversation.tell({"end": True})
+    def do_logs(self, conversation: Conversation, message: channel.Message, output: list[int]) -> None:
+        """Write the logs of a node's services to the descriptor that came with the message."""
+        node = self._node(message).plan
+        paths = [building.log_of(self.logs, node.name, service.kind) for service in node.services]
+        conversation.pid = visits.copy_logs(paths, *output, follow=message["follow"])
+        conversation.follows = message["follow"]
 
     def do_info(self, conversation: Conversation, _: channel.Message, __: list[int]) -> None:
         """Tell what this lab is."""
@@ -237,6 +229,10 @@ class Supervisor:
 
     def do_stop(self, _: Conversation, __: channel.Message, ___: list[int]) -> None:
         """End the lab: PID 1 goes, and the kernel takes the rest."""
+        followers = [each.pid for each in self.conversations if each.follows and each.pid is not None]
+        for pid in followers:
+            signal_group(pid, signal.SIGTERM)
+        process.reap_these(followers, LAST_WORDS_SECONDS)
         os._exit(0)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlab import errors
-from netlab.backends.netns import channel
+from netlab.backends.inside import channel
 from netlab.errors import (
     CommandNotFoundError,
     LabError,

@@ -9,8 +9,8 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from netlab.backends.netns import daemons, visits
-from netlab.backends.netns.nodes import NodeSpace
+from netlab.backends.inside import daemons, visits
+from netlab.backends.inside.nodes import NodeSpace
 from netlab.errors import LabError
 from netlab.kernel import files
 from netlab.plan.model import Plan

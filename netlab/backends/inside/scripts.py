@@ -11,9 +11,9 @@ import signal
 import socket
 from dataclasses import dataclass, field
 
-from netlab.backends.netns import channel, interpreter
-from netlab.backends.netns.conversation import Conversation, signal_group
-from netlab.backends.netns.nodes import NodeSpace
+from netlab.backends.inside import channel, interpreter
+from netlab.backends.inside.conversation import Conversation, signal_group
+from netlab.backends.inside.nodes import NodeSpace
 from netlab.errors import LabError
 from netlab.kernel import process
 from netlab.plan.model import Plan

@@ -10,17 +10,21 @@ import os
 import socket
 from dataclasses import dataclass
 
-from netlab.backends.netns import channel
+from netlab.backends.inside import channel
 from netlab.errors import LabError
 
 
 @dataclass(slots=True, eq=False)
 class Conversation:
-    """A connection; `pid` leads what was run over it, `job` is its number if it is the interpreter's."""
+    """A connection; `pid` leads what was run over it, `job` is its number if it is the interpreter's.
+
+    `follows`: it copies logs, and is told before the lab ends.
+    """
 
     end: socket.socket
     pid: int | None = None
     job: int | None = None
+    follows: bool = False
 
     def tell(self, message: channel.Message, descriptors: tuple[int, ...] = ()) -> None:
         """Send, to a session that may have left meanwhile."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from netlab.backends.netns.nodes import NodeSpace, enter
+from netlab.backends.inside.nodes import NodeSpace, enter
 from netlab.errors import LabError, NetlabError, ServiceError
 from netlab.kernel import process
 from netlab.kernel.files import open_regular

@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from netlab.backends.netns import daemons
-from netlab.backends.netns.nodes import NodeSpace
+from netlab.backends.inside import daemons
+from netlab.backends.inside.nodes import NodeSpace
 from netlab.kernel.firewall import apply
 from netlab.kernel.namespace import entered
 from netlab.plan.model import Plan

@@ -25,12 +25,11 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TextIO
 
-from netlab.backends.netns import channel
-from netlab.backends.netns.nodes import enter
+from netlab.backends.inside import channel
+from netlab.backends.inside.nodes import enter
+from netlab.backends.protocol import PROMPT
 from netlab.kernel import process
 
-# In the place of a script's name: Scapy's own prompt.
-PROMPT = "<prompt>"
 SETTINGS = "/run/netlab/settings"
 
 

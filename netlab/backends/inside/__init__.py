@@ -1,0 +1,5 @@
+"""A lab from inside: PID 1, the supervisor, and what it keeps; one code for every backend.
+
+`supervisor` with `conversation`, `scripts`, `building`, `recorder` and `visits`; `nodes`, `daemons`,
+`interpreter`. What comes in from outside is `channel`'s.
+"""

@@ -1,0 +1,112 @@
+"""What a backend is: a handful of verbs that start a lab, find it again, and run things in its nodes.
+
+What a lab does, its wires, services and captures, is one code for all of them (`netlab.backends.inside`);
+a backend only makes the nodes and carries words and bytes to that code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from netlab.kernel.process import Command
+from netlab.plan.model import Plan
+
+# In the place of a script's name: Scapy's own prompt.
+PROMPT = "<prompt>"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How a lab is started.
+
+    `out` is the directory that takes its record, `warm` imports Scapy at once, `visible` are files and
+    directories that the lab must see beside what its backend shows anyway.
+    """
+
+    plan: Plan
+    out: Path | None = None
+    warm: bool = False
+    visible: tuple[Path, ...] = ()
+
+
+class Running(Protocol):
+    """What runs in a node; `fileno` is readable when it has ended."""
+
+    def fileno(self) -> int:
+        """Return the descriptor to poll."""
+
+    def wait(self, seconds: float | None = None) -> int:
+        """Wait for the end and return the exit status, 128 + n for signal n as a shell has it.
+
+        Raises TimeLimitError when `seconds` are over first, and it still runs; LabError when the lab ended.
+        """
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command and its children; nothing happens once it has ended."""
+
+    def close(self) -> None:
+        """Leave; what still runs is killed."""
+
+
+class Lease(Protocol):
+    """Readable when the lab has ended."""
+
+    def fileno(self) -> int:
+        """Return the descriptor to poll."""
+
+    def close(self) -> None:
+        """Forget it."""
+
+
+class Session(Protocol):
+    """A running lab. `stdio` and `output` are descriptors of this process, which it may close afterwards."""
+
+    # Whether nodes see the machine's files and programs, and so take over its user's environment.
+    shares_machine: bool
+
+    def run(self, node: str, command: Command, stdio: Sequence[int], *, script: bool = False) -> Running:
+        """Start a command in a node, or a Python script that finds Scapy imported."""
+
+    def packets(self, node: str, output: int) -> Running:
+        """Write what a node sends and receives as pcapng, as it comes; SIGTERM completes it."""
+
+    def logs(self, node: str, output: int, *, follow: bool) -> Running:
+        """Write what a node's services have logged; with `follow`, go on until SIGTERM or the lab's end."""
+
+    def info(self) -> dict[str, Any]:
+        """Return what the lab is: name, seed, nodes with addresses and services, `out`, what has `ended`."""
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Complete the record; return the services that had ended, with status and last log lines."""
+
+    def lease(self) -> Lease:
+        """Return what becomes readable when the lab has ended."""
+
+    def close(self) -> None:
+        """End the lab and wait until nothing of it is left; twice is harmless."""
+
+
+class Backend(Protocol):
+    """Where labs are made."""
+
+    def start(self, request: Request) -> Session:
+        """Start a lab that ends with this process, or with `close`.
+
+        Raises MachineError where the machine refuses, LabError and ServiceError where the lab does not
+        come up; then nothing of it is left.
+        """
+
+    def start_detached(self, request: Request, name: str, *, lock: int | None = None) -> None:
+        """Start a lab that outlives this process, under a name; UsageError where that is taken, or is none.
+
+        Where the backend can, the lab holds `lock`, a file's descriptor, for as long as it runs.
+        """
+
+    def attach(self, name: str) -> Session:
+        """Find a lab that `start_detached` started; UsageError where there is none of that name."""
+
+    def names(self) -> list[str]:
+        """Return the names of this user's labs that outlive their makers."""
