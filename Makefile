@@ -21,7 +21,7 @@ endif
 
 .PHONY: help
 help: ## what can be made (this list)
-	@echo 'usage: make TARGET [SEED=7] [ARGS="…"] [PYTHON=python3.12]'
+	@echo 'usage: make TARGET [SEED=7] [BACKEND=docker] [ARGS="…"] [PYTHON=python3.12]'
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## *\(.*\)/  \1\t\2/p' Makefile | expand -t 18
 
 # These are no phony targets, so that the pattern below them gives their recipe.
@@ -29,7 +29,7 @@ lab-dns: ## ask the lab's DNS server with a crafted UDP query
 lab-handshake: ## open, use and close a TCP connection, segment by segment
 lab-rst: ## the same without the firewall rule: the kernel's RST, caught
 lab-%: .venv/.compiled
-	@$(BIN)/netlab lab run $* $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(BIN)/netlab lab run $* $(if $(SEED),--seed $(SEED)) $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
 
 .PHONY: test
 test: .venv/.dev .venv/.compiled ## the tests, two at a time (ARGS="-k dns" chooses)
@@ -73,13 +73,13 @@ moved:
 
 .venv/.installed: export SETUP = $(value SETUP_SCRIPT)
 .venv/.installed: pyproject.toml
-	@sh -c "$$SETUP" netlab-setup base '$(PYTHON)' '$(NAMED)'
+	@sh -c "$$SETUP" netlab-setup base '$(PYTHON)' '$(NAMED)' '$(BACKEND)'
 
 .venv/.dev: export SETUP = $(value SETUP_SCRIPT)
 .venv/.dev: .venv/.installed
 	@sh -c "$$SETUP" netlab-setup dev
 
-# Arguments: base or dev; the interpreter; whether the user named it.
+# Arguments: base or dev; the interpreter; whether the user named it; the backend that the user named.
 define SETUP_SCRIPT
 set -u
 
@@ -158,8 +158,9 @@ pip_install() {
 # What lacks the stamp and bears the mark is half-made, by us; what lacks both is the user's own, and is kept.
 set_up_base() {
     if is_fresh .venv/.installed; then return; fi
-    [ "$(uname -s)" = Linux ] ||
-        fail "labs are made of Linux namespaces, and this is $(uname -s) — use a Linux machine, a virtual one or WSL 2"
+    [ "$(uname -s)" = Linux ] || [ "$3" = docker ] ||
+        fail "labs are made of Linux namespaces, and this is $(uname -s) — use a Linux machine, a virtual one or WSL 2," \
+            "or an engine that runs containers: make BACKEND=docker"
     made_in=$(sed -n 's/^MADE_IN := //p' .venv/.place.mk 2>/dev/null) || made_in=
     if [ -e .venv/.unfinished ] || [ "${made_in:-$(pwd)}" != "$(pwd)" ] ||
         ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
@@ -194,7 +195,7 @@ with open("pyproject.toml", "rb") as file:
 
 lock
 case $1 in
-    base) set_up_base "$2" "$3" ;;
+    base) set_up_base "$2" "$3" "$4" ;;
     dev) set_up_dev ;;
 esac
 endef

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from netlab.kernel import process
 from netlab.kernel.packets import BLOCKS, RETIRE_MS, Ring, Sniffed, packet_socket
 from netlab.plan.model import Plan
 from netlab.report.pcapng import Writer
@@ -73,6 +74,7 @@ def _record(
     signal.set_wakeup_fd(tell)
     end = End()
     signal.signal(signal.SIGTERM, end.come)
+    process.let_signals()
     writer = Writer(output)
     numbers = {index: writer.add_interface(*named) for index, named in interfaces.items()}
     writer.add_names({str(port.address.ip): port.node for port in plan.ports})

@@ -6,13 +6,17 @@ a backend only makes the nodes and carries words and bytes to that code.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from netlab.errors import UsageError
 from netlab.kernel.process import Command
 from netlab.plan.model import Plan
+
+_NAME = re.compile(r"\w[\w.-]{0,63}", re.ASCII)  # /proc/net/unix is read by words; engines ask for as much
 
 # In the place of a script's name: Scapy's own prompt.
 PROMPT = "<prompt>"
@@ -30,6 +34,12 @@ class Request:
     out: Path | None = None
     warm: bool = False
     visible: tuple[Path, ...] = ()
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError unless a lab that goes on can have this name, whatever its backend."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot be a lab's name", "take up to 64 letters, digits, dots and dashes")
 
 
 class Running(Protocol):

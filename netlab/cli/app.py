@@ -21,6 +21,8 @@ VERBS = {
     "check": "netlab.cli.asking",
     "plan": "netlab.cli.asking",
     "trace": "netlab.cli.asking",
+    "export": "netlab.cli.exporting",
+    "image": "netlab.cli.imaging",
     "doctor": "netlab.cli.asking",
     "completion": "netlab.cli.asking",
 }

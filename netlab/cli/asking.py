@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Unpack
 
 import click
 
@@ -47,10 +48,10 @@ def check_command(topologies: tuple[Path, ...], as_json: bool) -> int:
 
 @click.command("plan", short_help="Show what will exist: names, addresses, MACs, rules, files.")
 @console.topology_argument
-@console.seed_option
+@console.choices
 @click.option("--commands", is_flag=True, help="Print the ip and nft commands that would do the same.")
 @console.json_option
-def plan_command(topology: Path, seed: int | None, commands: bool, as_json: bool) -> None:
+def plan_command(topology: Path, commands: bool, as_json: bool, **choices: Unpack[console.Choices]) -> None:
     """Show what `netlab run` and `netlab up` would make of TOPOLOGY; start nothing.
 
     \b
@@ -62,7 +63,7 @@ def plan_command(topology: Path, seed: int | None, commands: bool, as_json: bool
     from netlab.plan import describe
     from netlab.plan.commands import commands as as_commands
 
-    plan = load_plan(topology, seed)
+    plan = load_plan(topology, **choices)
     if as_json:
         console.say_json(describe.data(plan))
     elif commands:
@@ -132,9 +133,11 @@ def doctor_command(as_json: bool) -> int:
     Example:
       netlab doctor
     """  # noqa: D301
+    from netlab.backends.docker.image import digest, tag
     from netlab.kernel.probes import probe
+    from netlab.kernel.readings import OwnImage
 
-    findings = probe()
+    findings = probe(OwnImage(tag(), digest()))
     missing = [finding for finding in findings if finding.needed and finding.status == "no"]
     if as_json:
         console.say_json([asdict(finding) for finding in findings])

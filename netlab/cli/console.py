@@ -10,14 +10,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import click
 
 from netlab.cli import completing
 from netlab.errors import MachineError, UsageError
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+from netlab.topology.vocabulary import BACKENDS, DEFAULT_BACKEND
 
 _LARGEST_SEED = 2**64 - 1
 _UNNOTICED_SECONDS = 0.5  # what takes longer says so
@@ -44,6 +43,18 @@ class Seed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
         return seed
 
 
+class Choices(TypedDict):
+    """What the command line may decide in place of the topology file; None: the file decides."""
+
+    seed: int | None
+    backend: str | None
+
+
+def choices(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that make up `Choices`."""
+    return seed_option(backend_option(verb))
+
+
 topology_argument = click.argument("topology", type=click.Path(path_type=Path))
 node_argument = click.argument("node", shell_complete=completing.nodes)
 command_argument = click.argument(
@@ -54,6 +65,11 @@ seed_option = click.option(
     type=Seed(),
     metavar="N|random",
     help="Decides every number that is ours; default: the topology's.",
+)
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    help=f"What nodes are: namespaces or containers; default: the topology's, else {DEFAULT_BACKEND}.",
 )
 out_option = click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Directory of the record."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 
@@ -17,10 +17,16 @@ if TYPE_CHECKING:
 @click.command("up", short_help="Start a lab that goes on until `netlab down`.")
 @console.topology_argument
 @click.option("--name", metavar="NAME", help="What to call the lab; default: the topology's name.")
-@console.seed_option
+@console.choices
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Record into this directory.")
 @console.json_option
-def up_command(topology: Path, name: str | None, seed: int | None, out: Path | None, as_json: bool) -> None:
+def up_command(
+    topology: Path,
+    name: str | None,
+    out: Path | None,
+    as_json: bool,
+    **choices: Unpack[console.Choices],
+) -> None:
     """Start the lab of TOPOLOGY and leave it running; several may run, each under its own name.
 
     \b
@@ -33,7 +39,7 @@ def up_command(topology: Path, name: str | None, seed: int | None, out: Path | N
     from netlab.lab.record import claim
 
     console.require_directory()
-    plan = load_plan(topology, seed)
+    plan = load_plan(topology, **choices)
     called = plan.name if name is None else name
     _check_name(called, lab.running())
     # Only now: to claim a record's directory is to empty it.
@@ -174,8 +180,9 @@ def ps_command(as_json: bool) -> None:
     if not infos:
         console.note("no lab is running: start one with `netlab up TOPOLOGY`")
         return
-    rows = [("lab", "topology", "seed", "nodes", "ended services")]
+    rows = [("lab", "topology", "seed", "backend", "nodes", "ended services")]
     for info in infos:
         ended = ", ".join(daemon["who"] for daemon in info["ended"]) or "-"
-        rows.append((info["lab"], info["name"], str(info["seed"]), " ".join(info["nodes"]), ended))
+        seed, nodes = str(info["seed"]), " ".join(info["nodes"])
+        rows.append((info["lab"], info["name"], seed, info["backend"], nodes, ended))
     console.say_table(rows)

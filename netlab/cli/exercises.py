@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from netlab.cli import completing, console
 from netlab.errors import LabError
+from netlab.topology.vocabulary import DEFAULT_BACKEND
 
 if TYPE_CHECKING:
     from netlab.lab.catalogue import Exercise
@@ -80,10 +81,12 @@ def _data(exercise: Exercise) -> dict[str, object]:
 
 @lab_command.command("run", short_help="Run a lab, and judge its record.")
 @name_argument
-@console.seed_option
+@console.choices
 @console.out_option
 @console.limit_option
-def run_command(name: str, seed: int | None, out: Path | None, time_limit: float | None) -> int:
+def run_command(
+    name: str, out: Path | None, time_limit: float | None, **choices: Unpack[console.Choices]
+) -> int:
     """Run a lab: start its topology, run its script, stop everything, judge the record.
 
     \b
@@ -97,10 +100,11 @@ def run_command(name: str, seed: int | None, out: Path | None, time_limit: float
 
     console.require_directory()
     exercise = find(name)
-    plan = load_plan(_from_here(exercise.topology), seed)
+    plan = load_plan(_from_here(exercise.topology), **choices)
     record = claim(out, name)
     console.heading(f"lab {name}: {exercise.title}")
-    console.say(f"topology {exercise.topology.name}, node {exercise.node}, seed {plan.seed}\n")
+    backend = "" if plan.backend == DEFAULT_BACKEND else f", backend {plan.backend}"
+    console.say(f"topology {exercise.topology.name}, node {exercise.node}, seed {plan.seed}{backend}\n")
     command = (str(exercise.script), *exercise.arguments)
     with recorded(plan, record, warm=True, visible=(exercise.script.parent,)) as lab:
         seconds = time_limit or exercise.time_limit

@@ -6,28 +6,28 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from netlab.cli import completing, console
 from netlab.errors import LabError, NetlabError, ServiceError
+from netlab.topology.vocabulary import DEFAULT_BACKEND
 
 if TYPE_CHECKING:
     from netlab.lab import Lab
     from netlab.lab.record import Record
     from netlab.plan.model import Plan
 
-
 _LAST_SECONDS = 1.0
 
 
-def load_plan(topology: Path, seed: int | None) -> Plan:
+def load_plan(topology: Path, **choices: Unpack[console.Choices]) -> Plan:
     """Load a topology file and plan it."""
     from netlab.plan import make_plan
     from netlab.topology import load
 
-    return make_plan(load(topology), seed=seed)
+    return make_plan(load(topology), **choices)
 
 
 @contextmanager
@@ -36,17 +36,29 @@ def recorded(
 ) -> Iterator[Lab]:
     """Run a lab for as long as the block lasts, recorded; the record is completed whatever happens in it."""
     from netlab import lab
-    from netlab.kernel.process import reap
-    from netlab.kernel.syscalls import adopt_orphans
 
-    # A lab's PID 1 outlives its keeper by a moment. Waited for here, it is nobody's zombie: in many a
-    # container PID 1 waits for none.
-    adopt_orphans()
-    try:
+    with _no_orphans(plan.backend):
         with console.progress(f"starting {console.count(len(plan.nodes), 'node')} …"):
             started = lab.start(plan, record=record, warm=warm, visible=visible)
         with started:
             yield from _completed(started, record)
+
+
+@contextmanager
+def _no_orphans(backend: str) -> Iterator[None]:
+    """Wait for the PID 1 of a lab that was made here, which outlives its keeper by a moment.
+
+    So it is nobody's zombie: in many a container PID 1 waits for none. A lab in containers has no such.
+    """
+    if backend != DEFAULT_BACKEND:
+        yield
+        return
+    from netlab.kernel.process import reap
+    from netlab.kernel.syscalls import adopt_orphans
+
+    adopt_orphans()
+    try:
+        yield
     finally:
         reap(_LAST_SECONDS)
 
@@ -80,16 +92,16 @@ def _complete(running: Lab, record: Record) -> None:
 @console.topology_argument
 @click.argument("node", shell_complete=completing.planned_nodes)
 @console.command_argument
-@console.seed_option
+@console.choices
 @console.out_option
 @console.limit_option
 def run_command(
     topology: Path,
     node: str,
     command: tuple[str, ...],
-    seed: int | None,
     out: Path | None,
     time_limit: float | None,
+    **choices: Unpack[console.Choices],
 ) -> int:
     """Start the lab of TOPOLOGY, run COMMAND in NODE, and stop everything; the exit status is the command's.
 
@@ -105,7 +117,7 @@ def run_command(
     from netlab.lab.record import claim
 
     console.require_directory()
-    plan = load_plan(topology, seed)
+    plan = load_plan(topology, **choices)
     console.require_node(node, [planned.name for planned in plan.nodes], topology)
     record = claim(out, plan.name)
     with recorded(plan, record, warm=command[0].endswith(".py")) as lab:
@@ -133,14 +145,13 @@ def exec_command(node: str, command: tuple[str, ...], lab_name: str | None, time
 @console.node_argument
 @console.lab_option
 def shell_command(node: str, lab_name: str | None) -> int:
-    """Open a shell ($SHELL, else /bin/sh) in NODE of a lab that `netlab up` started.
+    """Open a shell ($SHELL, else /bin/sh; in a container sh) in NODE of a lab that `netlab up` started.
 
     \b
     Example:
       netlab shell client
     """  # noqa: D301
-    shell = os.environ.get("SHELL", "/bin/sh")
-    return _in_running_lab(lab_name, node, (shell if os.access(shell, os.X_OK) else "/bin/sh",), None)
+    return _in_running_lab(lab_name, node, None, None)
 
 
 @click.command("scapy", short_help="Open Scapy's prompt in a node of a running lab.")
@@ -159,11 +170,22 @@ def scapy_command(node: str, lab_name: str | None) -> int:
     return _in_running_lab(lab_name, node, (PROMPT,), None)
 
 
-def _in_running_lab(lab_name: str | None, node: str, command: tuple[str, ...], limit: float | None) -> int:
+def _in_running_lab(
+    lab_name: str | None, node: str, command: tuple[str, ...] | None, limit: float | None
+) -> int:
+    """Run a command, or else a shell."""
     from netlab import lab
     from netlab.cli import terminal
 
     console.require_directory()
     running = lab.attach(lab_name)
     console.require_node(node, running.nodes, f"lab {running.info['name']}")
-    return terminal.run(running, node, command, seconds=limit)
+    return terminal.run(running, node, command or (_shell(running),), seconds=limit)
+
+
+def _shell(running: Lab) -> str:
+    """Return the user's shell, where the node has it."""
+    shell = os.environ.get("SHELL", "/bin/sh")
+    if not running.shares_machine:
+        return "sh"  # wherever the image has it
+    return shell if os.access(shell, os.X_OK) else "/bin/sh"

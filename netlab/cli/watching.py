@@ -39,7 +39,8 @@ def logs_command(node: str, follow: bool, lab_name: str | None) -> None:
 
     running = lab.attach(lab_name)
     console.require_node(node, running.nodes, f"lab {running.info['name']}")
-    if not running.info["nodes"][node]["services"]:
+    told = running.info["nodes"][node]
+    if not told["services"] and told["image"] is None:
         console.note(f"node {node} runs no service")
         return
     with _reading(lambda output: running.logs(node, output, follow=follow)) as (_, log), console.writing():

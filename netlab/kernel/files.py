@@ -9,6 +9,9 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+# It stands in every directory that holds a run's record.
+RECORD_MARKER = ".netlab-run"
+
 
 def replace(path: Path, text: str) -> None:
     """Write a file anew, whatever has its name; what that leads to stays as it is. Raises OSError."""

@@ -13,12 +13,14 @@ from functools import partial
 from typing import Literal
 
 from netlab.errors import MachineError
-from netlab.kernel.readings import Readings, read, read_restrictions
+from netlab.kernel.engine import USUAL, Engine
+from netlab.kernel.readings import OwnImage, Readings, read, read_restrictions
 
 Status = Literal["yes", "no", "unknown"]
 
 OLDEST_KERNEL = "5.12"
 OLDEST_PYTHON = (3, 11)
+OLDEST_API = (1, 41)  # of Docker Engine 20.10
 FILES_FOR_1000_NODES = 2100
 
 # Package that brings a tool: on Debian and Ubuntu, on Fedora and its kin, on Arch.
@@ -63,9 +65,9 @@ class Cause:
     cure: str
 
 
-def probe() -> tuple[Finding, ...]:
+def probe(image: OwnImage | None = None) -> tuple[Finding, ...]:
     """Try everything on this machine; takes about half a second, and leaves nothing behind."""
-    return judge(read())
+    return judge(read(image))
 
 
 def judge(readings: Readings) -> tuple[Finding, ...]:
@@ -274,23 +276,53 @@ def _files(readings: Readings) -> Finding:
 
 
 def _docker(readings: Readings) -> Finding:
-    match readings.docker:
-        case 0:
-            return Finding("Docker", "yes", False, f"answers at {readings.docker_socket}")
+    answer = readings.docker
+    if answer.engine is not None:
+        return _engine(answer.engine, answer.host)
+    what = f"no engine answers at {answer.host}"
+    spare = "only `--backend docker` needs one"
+    match answer.code:
+        case errno.EPROTONOSUPPORT:
+            what = f"not asked: {answer.host} is for the Docker SDK to reach"
+            return Finding("Docker", "unknown", False, what)
         case errno.EACCES | errno.EPERM:
-            return Finding(
-                "Docker",
-                "no",
-                False,
-                f"{readings.docker_socket} is not yours to open",
-                'sudo usermod -aG docker "$USER" and log in anew (that group is as good as root)',
-            )
+            what = f"the socket {answer.host} is not yours to open"
+            cure = 'sudo usermod -aG docker "$USER" and log in anew (that group is as good as root)'
         case errno.ECONNREFUSED | errno.ETIMEDOUT:
-            cure = "sudo systemctl start docker"
-            return Finding("Docker", "no", False, f"nothing answers at {readings.docker_socket}", cure)
+            usual = "sudo systemctl restart docker"
+            cure = usual if answer.host == USUAL else "start the engine there, or unset DOCKER_HOST"
+        case errno.EPROTO:
+            what = f"what answers at {answer.host} is no container engine"
+            cure = "point DOCKER_HOST at an engine's socket"
         case _:
             cure = "install Docker Engine, or point DOCKER_HOST at its socket"
-            return Finding("Docker", "no", False, f"there is no socket {readings.docker_socket}", cure)
+    return Finding("Docker", "no", False, f"{what} — {spare}", cure)
+
+
+def _engine(engine: Engine, host: str) -> Finding:
+    api = ".".join(map(str, engine.api))
+    words = [f"{engine.name} {engine.version}", f"API {api}"]
+    words += ["rootless"] if engine.rootless else []
+    words += [f"cgroup v{engine.cgroups}"] if engine.cgroups else []
+    detail = f"{', '.join(words)}, at {host}"
+    if engine.api < OLDEST_API:
+        oldest = ".".join(map(str, OLDEST_API))
+        cure = "install Docker Engine 20.10 or newer, or Podman 4"
+        return Finding("Docker", "no", False, f"{detail}: too old, API {oldest} is needed", cure)
+    if engine.limitless:
+        detail += f"; it cannot limit a container's {', '.join(engine.limitless)}"
+    return Finding("Docker", "yes", False, detail)
+
+
+def _image(readings: Readings) -> Finding:
+    name, own, engine = "netlab's image", readings.image, readings.docker.engine
+    if engine is None or own is None or engine.has_image is None:
+        return Finding(name, "unknown", False, "not known: only an engine that answers can tell")
+    if engine.sources == own.digest:
+        return Finding(name, "yes", False, own.name)
+    other = f"{own.name} was made of other sources than this netlab's"
+    detail = other if engine.has_image else f"the engine has no image {own.name}"
+    return Finding(name, "no", False, detail, "netlab image build")
 
 
 def _tool(tool: str, readings: Readings) -> Finding:
@@ -325,5 +357,6 @@ PROBES: tuple[Callable[[Readings], Finding], ...] = (
     partial(_feature, "netem", "sch_netem", "delay and loss at high rates"),
     _files,
     _docker,
+    _image,
     *(partial(_tool, tool) for tool in PACKAGES),
 )

@@ -31,14 +31,23 @@ class Command:
     terminal: bool = False
 
 
-def fork(body: Callable[[], int]) -> int:
-    """Fork; the child runs `body`, exits with what it returns, and never comes back into the caller."""
-    child = os.fork()
+def fork(body: Callable[[], int], *, holding: Sequence[signal.Signals] = ()) -> int:
+    """Fork; the child runs `body`, exits with what it returns, and never comes back into the caller.
+
+    Signals that it is `holding` wait until `let_signals` lets them reach a handler of the child's.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, holding)
+    try:
+        child = os.fork()
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
     if child:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return child
     status = 1
     try:
-        reset_signals()
+        reset_signals(holding)
         status = body()
     except SystemExit as leave:
         status = leave.code if isinstance(leave.code, int) else 1
@@ -51,10 +60,15 @@ def fork(body: Callable[[], int]) -> int:
         os._exit(status)
 
 
-def reset_signals() -> None:
+def let_signals() -> None:
+    """Let all signals through."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def reset_signals(holding: Sequence[signal.Signals] = ()) -> None:
     """Give signals back the meaning that a program expects; Python itself ignores SIGPIPE and SIGXFSZ."""
     signal.set_wakeup_fd(-1)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    signal.pthread_sigmask(signal.SIG_SETMASK, holding)
     for number in (
         signal.SIGINT,
         signal.SIGTERM,

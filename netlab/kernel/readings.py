@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from netlab.kernel import syscalls
+from netlab.kernel.engine import Answer, ask
 
 TOOLS = ("dig", "curl", "ping", "tcpdump", "tshark", "nft")
-DOCKER_SOCKET = "/var/run/docker.sock"
 
 _CAP_SYS_ADMIN = 21
 _LIMITS = ("user", "net", "mnt", "pid", "uts", "ipc")
@@ -26,13 +26,21 @@ _ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 @dataclass(frozen=True, slots=True)
+class OwnImage:
+    """netlab's own container image: its name, and the digest of the sources that it should be made of."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Readings:
     """What was read and tried; None or absent where the machine has no such thing, or it was not tried.
 
-    `tried` maps a step or feature to the errno that it met (0: it worked). `mount_setattr` and `docker`
-    are such errnos too. `zero_limits` names the sysctls user.max_*_namespaces that are 0; `privileged` is
+    `tried` maps a step or feature to the errno that it met (0: it worked). `mount_setattr` is such an errno
+    too. `zero_limits` names the sysctls user.max_*_namespaces that are 0; `privileged` is
     the machine's own CAP_SYS_ADMIN; `seccomp` the mode in /proc/self/status (2: a filter); `open_files`
-    the hard limit.
+    the hard limit; `image` what `docker` was asked for.
     """
 
     system: str = "Linux"
@@ -49,8 +57,8 @@ class Readings:
     mount_setattr: int = 0
     tried: Mapping[str, int] = field(default_factory=dict)
     open_files: int = 1024
-    docker: int = errno.ENOENT
-    docker_socket: str = DOCKER_SOCKET
+    docker: Answer = Answer()  # noqa: RUF009 — it is frozen
+    image: OwnImage | None = None
     tools: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -59,16 +67,15 @@ class Readings:
         return self.tried.get("ambient") == 0
 
 
-def read() -> Readings:
-    """Read and try everything; forks, and takes about half a second."""
-    path = docker_socket()
+def read(image: OwnImage | None = None) -> Readings:
+    """Read and try everything; forks, and takes about half a second. Engines are asked for `image`."""
     return replace(
         read_restrictions(),
         tried=try_sandbox(),
         mount_setattr=_errno_of(_touch_mount_setattr),
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
-        docker=_errno_of(lambda: _ping_docker(path)),
-        docker_socket=path,
+        docker=ask(image.name if image else ""),
+        image=image,
         tools={tool: found for tool in TOOLS if (found := _which(tool))},
     )
 
@@ -109,12 +116,6 @@ def try_sandbox() -> dict[str, int]:
         lines = report.read().splitlines()
     os.waitpid(child, 0)
     return {name: int(code) for name, code in (line.rsplit(" ", 1) for line in lines)}
-
-
-def docker_socket() -> str:
-    """Return the Unix socket that DOCKER_HOST names, or Docker's own."""
-    host = os.environ.get("DOCKER_HOST", "")
-    return host.removeprefix("unix://") if host.startswith("unix://") else DOCKER_SOCKET
 
 
 def _errno_of(step: Callable[[], object]) -> int:
@@ -251,16 +252,6 @@ def _touch_mount_setattr() -> None:
     """Ask for nothing, of a path that is not there: ENOSYS where the kernel lacks the call, else harmless."""
     with contextlib.suppress(FileNotFoundError, PermissionError):
         syscalls.mount_setattr("/proc/self/none")
-
-
-def _ping_docker(path: str) -> None:
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(2)
-        connection.connect(path)
-        connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
-        first = connection.recv(64)
-    if b" 200 " not in first:
-        raise ConnectionRefusedError(errno.ECONNREFUSED, "no answer to /_ping", path)
 
 
 def _which(tool: str) -> str | None:

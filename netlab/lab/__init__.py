@@ -15,14 +15,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from netlab import backends
-from netlab.backends.protocol import PROMPT, Lease, Request, Running, Session
-from netlab.errors import ServiceError, TimeLimitError, UsageError
+from netlab.backends.protocol import PROMPT, Backend, Lease, Request, Running, Session
+from netlab.errors import LabError, ServiceError, TimeLimitError, UsageError
 from netlab.kernel.process import Command
 from netlab.lab.record import Record
 from netlab.plan.model import Plan
@@ -35,21 +36,28 @@ _DROPPED = {"RES_OPTIONS", "LOCALDOMAIN", "HOSTALIASES", "TMPDIR", "TMP", "TEMP"
     for name in ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
     for spelled in (name, name.upper())
 }
+# What a terminal needs of its user's environment; the rest speaks of a machine that a container is not.
+_OF_A_TERMINAL = {"TERM", "LANG", "COLUMNS", "LINES", "NO_COLOR"}
 _GRACE_SECONDS = 1.0
 
 
 class Lab:
     """A running lab. As a context manager it stops at the end; `stop` twice is harmless."""
 
-    def __init__(self, running: Session, record: Record | None = None) -> None:
+    def __init__(self, running: Session, backend: str, record: Record | None = None) -> None:
         self._session = running
         self._record = record
-        self.info: dict[str, Any] = running.info()
+        self.info: dict[str, Any] = {**running.info(), "backend": backend}
 
     @property
     def nodes(self) -> tuple[str, ...]:
         """The names of the nodes."""
         return tuple(self.info["nodes"])
+
+    @property
+    def shares_machine(self) -> bool:
+        """Whether nodes see the machine's files and programs; else theirs are an image's."""
+        return self._session.shares_machine
 
     def launch(
         self,
@@ -63,10 +71,11 @@ class Lab:
         """Start a command in a node, from the caller's directory; what ends in .py is a script for Scapy.
 
         `stdio` are the descriptors of its standard input, output and error; with `terminal` the first
-        becomes its controlling terminal. Raises UsageError where there is no such node.
+        becomes its controlling terminal. `environment` stands in for the caller's, of which a container
+        gets only what a terminal needs. Raises UsageError where there is no such node.
         """
         self._known(node)
-        variables = self._environment(node, os.environ if environment is None else environment)
+        variables = self._environment(node, environment)
         command = Command(tuple(argv), str(Path.cwd()), variables, terminal)
         script = argv[0].endswith(".py") or argv[0] == PROMPT
         return self._session.run(node, command, stdio, script=script)
@@ -119,11 +128,12 @@ class Lab:
         """Complete the record; ServiceError where a service had ended before its time."""
         for ended in self._session.finish():
             status = ended["status"]
-            how = (
-                f"was killed by {signal.Signals(-status).name}"
-                if status < 0
-                else f"ended with status {status}"
-            )
+            if status is None:  # a container's, whose status is the engine's to know
+                how = "ended"
+            elif status < 0:
+                how = f"was killed by {signal.Signals(-status).name}"
+            else:
+                how = f"ended with status {status}"
             raise ServiceError(f"{ended['who']} {how} while the lab ran", "its log ends so", ended["log"])
 
     def stop(self) -> None:
@@ -144,21 +154,36 @@ class Lab:
         if node not in self.nodes:
             raise UsageError(f"lab {self.info['name']} has no node {node!r}", did_you_mean(node, self.nodes))
 
-    def _environment(self, node: str, base: Mapping[str, str]) -> dict[str, str]:
-        variables = {name: value for name, value in base.items() if name not in _DROPPED}
-        here = str(Path(sys.executable).parent)
-        path = variables.get("PATH", os.defpath)
-        # Debian leaves these out of an ordinary user's PATH, and tcpdump and ip are there.
-        known = [*path.split(os.pathsep), "/usr/local/sbin", "/usr/sbin", "/sbin"]
-        variables["PATH"] = os.pathsep.join(dict.fromkeys([here, *known]))
-        variables |= {
+    def _environment(self, node: str, given: Mapping[str, str] | None) -> dict[str, str]:
+        """Return all the variables of a command; in a container, PATH is left to its image."""
+        if self.shares_machine:
+            variables = _environment_here(os.environ if given is None else given)
+            if self.info["out"]:
+                variables["NETLAB_OUT"] = self.info["out"]
+        else:
+            variables = _environment_of_terminal() if given is None else dict(given)
+        return variables | {
             "NETLAB_LAB": self.info["name"],
             "NETLAB_NODE": node,
             "NETLAB_SEED": str(self.info["seed"]),
         }
-        if self.info["out"]:
-            variables["NETLAB_OUT"] = self.info["out"]
-        return variables
+
+
+def _environment_here(base: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment for a node that has the machine's programs."""
+    variables = {name: value for name, value in base.items() if name not in _DROPPED}
+    here = str(Path(sys.executable).parent)
+    path = variables.get("PATH", os.defpath)
+    # Debian leaves these out of an ordinary user's PATH, and tcpdump and ip are there.
+    known = [*path.split(os.pathsep), "/usr/local/sbin", "/usr/sbin", "/sbin"]
+    variables["PATH"] = os.pathsep.join(dict.fromkeys([here, *known]))
+    return variables
+
+
+def _environment_of_terminal() -> dict[str, str]:
+    return {
+        name: value for name, value in os.environ.items() if name in _OF_A_TERMINAL or name.startswith("LC_")
+    }
 
 
 def end(running: Running) -> None:
@@ -181,14 +206,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def start(
     plan: Plan, *, record: Record | None = None, warm: bool = False, visible: Sequence[Path] = ()
 ) -> Lab:
-    """Start a lab that ends with `stop`, with this process, or with the thread that called.
+    """Start a lab, by the plan's backend, that ends with `stop`, this process, or the thread that called.
 
     `warm` imports Scapy while the lab comes up; `visible` are paths under /tmp or /run that it must see.
     Raises MachineError where the machine does not allow it, LabError where it does not come up.
     """
     out = record.path if record is not None else None
     request = Request(plan, out, warm, (*visible, *_content(plan)))
-    return Lab(backends.find("netns").start(request), record)
+    return Lab(backends.find(plan.backend).start(request), plan.backend, record)
 
 
 def start_detached(
@@ -200,34 +225,44 @@ def start_detached(
     """
     out, lock = (record.path, record.lock) if record is not None else (None, None)
     request = Request(plan, out, visible=(*visible, *_content(plan)))
-    backends.find("netns").start_detached(request, name, lock=lock)
+    backends.find(plan.backend).start_detached(request, name, lock=lock)
     if lock is not None:
         os.close(lock)
 
 
 def attach(name: str | None = None) -> Lab:
     """Find a lab that runs; without a name, the only one. UsageError where that is not to be had."""
-    found = _running()
     if name is None:
+        found = running()
         if not found:
             raise UsageError("no lab is running", "start one with `netlab up TOPOLOGY`")
         if len(found) > 1:
             raise UsageError(f"several labs are running: {', '.join(found)}", "choose one with --lab NAME")
-        name = next(iter(found))
-    if name not in found:
-        raise UsageError(f"no lab named {name!r} is running", "`netlab ps` lists those that do")
-    return Lab(backends.find(found[name]).attach(name))
+        (name,) = found
+    for backend in backends.BACKENDS:
+        made = backends.find(backend)
+        if name in made.names():
+            try:
+                return Lab(made.attach(name), backend)
+            except LabError:
+                if not _goes(made, name):
+                    raise
+    raise UsageError(f"no lab named {name!r} is running", "`netlab ps` lists those that do")
+
+
+def _goes(backend: Backend, name: str) -> bool:
+    """Say whether a lab that gave no answer is one that is ending; its name may outlast it by a moment."""
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while name in backend.names():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
 
 
 def running() -> list[str]:
     """Return the names of this user's labs that outlive the command that started them."""
-    return list(_running())
-
-
-def _running() -> dict[str, str]:
-    """Return the backend of each lab that runs, by the lab's name, in the order of these."""
-    found = {name: backend for backend in backends.BACKENDS for name in backends.find(backend).names()}
-    return dict(sorted(found.items()))
+    return sorted({name for backend in backends.BACKENDS for name in backends.find(backend).names()})
 
 
 def _content(plan: Plan) -> list[Path]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 # It stands in every record: what is beside it is ours to remove. Who writes to the record holds its lock.
-MARKER = ".netlab-run"
+MARKER = files.RECORD_MARKER
 _NOTE = b"A run of netlab was recorded in this directory; the next one that is replaces its files.\n"
 _CAPTURE, _TRACE, _KERNEL, _LOGS = "capture.pcapng", "trace.txt", "kernel.json", "logs"
 _FILES = (_CAPTURE, _TRACE, _KERNEL)

@@ -8,8 +8,12 @@ from netlab.topology.model import Topology
 __all__ = ["make_plan"]
 
 
-def make_plan(topology: Topology, *, seed: int | None = None) -> Plan:
-    """Decide all that a lab will be; `seed` takes the place of the topology's own."""
+def make_plan(topology: Topology, *, seed: int | None = None, backend: str | None = None) -> Plan:
+    """Decide all that a lab will be; `seed` and `backend` take the place of the topology's own.
+
+    Raises UsageError where there is no such backend, InputError where it lacks what a node asks for.
+    """
     from netlab.plan.planner import plan
 
-    return plan(topology, topology.seed if seed is None else seed)
+    seed = topology.seed if seed is None else seed
+    return plan(topology, seed, topology.backend if backend is None else backend)

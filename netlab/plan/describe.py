@@ -7,11 +7,13 @@ from typing import Any
 
 from netlab.plan.model import Plan, PlannedNode, Rule
 from netlab.topology.model import DnsService, Service, Zone
+from netlab.topology.vocabulary import DEFAULT_BACKEND
 
 
 def text(plan: Plan) -> str:
     """Return what will exist, in aligned columns, with a final newline."""
-    parts = [f"Lab {plan.name}: {_count(len(plan.nodes), 'node')}, seed {plan.seed}.", ""]
+    backend = "" if plan.backend == DEFAULT_BACKEND else f", backend {plan.backend}"
+    parts = [f"Lab {plan.name}: {_count(len(plan.nodes), 'node')}, seed {plan.seed}{backend}.", ""]
     rows = [("node", "interface", "address", "MAC", "switch", "its port")]
     rows += [(p.node, p.interface, str(p.address), p.mac, p.switch, p.port) for p in plan.ports]
     parts += _aligned(rows)
@@ -24,9 +26,12 @@ def _node(node: PlannedNode) -> Iterable[str]:
     """Yield what is special about a node, if anything is."""
     rows = [("service", service.kind, _service(service)) for service in node.services]
     rows += [("rule", rule.name, f"{rule.chain}: {rule.nft}") for rule in node.rules]
-    if rows:
+    if rows or node.image:
         yield ""
         yield node.name
+    if node.image:
+        yield f"  image  {node.image}"  # apart: a long one would push the columns away
+    if rows:
         yield from ("  " + line for line in _aligned(rows))
 
 
@@ -52,6 +57,7 @@ def data(plan: Plan) -> dict[str, Any]:
     return {
         "name": plan.name,
         "seed": plan.seed,
+        "backend": plan.backend,
         "switches": [
             {"name": switch.name, "bridge": switch.bridge, "mac": switch.mac} for switch in plan.switches
         ],
@@ -62,6 +68,7 @@ def data(plan: Plan) -> dict[str, Any]:
 def _node_data(node: PlannedNode) -> dict[str, Any]:
     return {
         "name": node.name,
+        "image": node.image,
         "ports": [
             {
                 "interface": port.interface,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
 from netlab.topology.model import Service
+from netlab.topology.vocabulary import DEFAULT_BACKEND
 
 # The ports that a node's kernel gives out (ip_local_port_range). The labs' own draw from RFC 6335's
 # dynamic ports, 49152–65535: so a port tells whether a seed or a kernel chose it.
@@ -67,6 +68,7 @@ class PlannedNode:
 
     `sysctls` are its kernel's parameters (key → value), written when its interfaces are there and down. As in
     sysctl.d(5), a key that begins with "-" is passed over by a kernel that does not have it.
+    `image` is the container image in whose file system its commands run; None: the backend's own.
     """
 
     name: str
@@ -75,6 +77,7 @@ class PlannedNode:
     sysctls: tuple[tuple[str, str], ...]
     rules: tuple[Rule, ...] = ()
     services: tuple[Service, ...] = ()
+    image: str | None = None
 
     @property
     def address(self) -> IPv4Address:
@@ -84,12 +87,16 @@ class PlannedNode:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A whole lab; nodes and switches in the order of the file."""
+    """A whole lab; nodes and switches in the order of the file.
+
+    `backend` makes the nodes, and decides nothing else: wires, numbers and files are the same in all.
+    """
 
     name: str
     seed: int
     switches: tuple[Switch, ...]
     nodes: tuple[PlannedNode, ...]
+    backend: str = DEFAULT_BACKEND
 
     def node(self, name: str) -> PlannedNode:
         """Return the node of that name; KeyError where there is none."""

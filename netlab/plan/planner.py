@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Interface
 
+from netlab.errors import Fault, InputError, Place, UsageError
 from netlab.plan.model import Plan, PlannedNode, Port, Switch
 from netlab.plan.names import InterfaceNames, Macs
 from netlab.plan.rules import RULES
 from netlab.plan.sysctls import sysctls
 from netlab.topology.model import Node, Topology
+from netlab.topology.vocabulary import BACKENDS, BACKENDS_WITH_IMAGES
 
 
-def plan(topology: Topology, seed: int) -> Plan:
+def plan(topology: Topology, seed: int, backend: str) -> Plan:
     """Decide every name, number, file and rule of the lab."""
+    _check_backend(topology, backend)
     names, macs = InterfaceNames(), Macs(seed)
     switches = {
         network.name: Switch(network.name, names.bridge(network.name), macs.of(f"switch/{network.name}"))
@@ -41,8 +44,38 @@ def plan(topology: Topology, seed: int) -> Plan:
         )
         rules = tuple(RULES[name] for name in node.firewall)
         parameters = sysctls(port.interface for port in ports)
-        nodes.append(PlannedNode(node.name, ports, files, parameters, rules, node.services))
-    return Plan(topology.name, seed, tuple(switches.values()), tuple(nodes))
+        made = PlannedNode(node.name, ports, files, parameters, rules, node.services, node.image)
+        nodes.append(made)
+    return Plan(topology.name, seed, tuple(switches.values()), tuple(nodes), backend)
+
+
+def _check_backend(topology: Topology, backend: str) -> None:
+    """Raise UsageError for a backend that there is not, InputError for images where there can be none."""
+    if backend not in BACKENDS:
+        from netlab.topology.values import suggest
+
+        raise UsageError(f"there is no backend {backend!r}", suggest(backend, BACKENDS))
+    if backend in BACKENDS_WITH_IMAGES:
+        return
+    hint = "run it with --backend docker, or write backend: docker at the top of the file"
+    if topology.backend in BACKENDS_WITH_IMAGES:
+        hint = f"leave out --backend {backend}: the file says {topology.backend}"
+    faults = [
+        Fault(
+            _place(topology, f"{node.name}.image"),
+            f"the node '{node.name}' has the image '{node.image}', and the backend {backend} knows no images",
+            hint,
+        )
+        for node in topology.nodes
+        if node.image is not None
+    ]
+    if faults:
+        raise InputError(faults)
+
+
+def _place(topology: Topology, path: str) -> Place:
+    """Return where something stands in the file; for a topology that was in none, its beginning."""
+    return topology.places.get(path) or Place(str(topology.source or topology.name), 1, 1)
 
 
 def _hosts(topology: Topology) -> str:

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from netlab.errors import Fault, InputError, Place
-from netlab.topology import addressing, values, vocabulary
+from netlab.topology import addressing, images, values, vocabulary
 from netlab.topology.addressing import Attachment, Declared
 from netlab.topology.faults import TOP, Faults, Mark, shown
 from netlab.topology.model import DEFAULT_SEED, Interface, Network, Node, Topology
@@ -74,6 +74,8 @@ class _Draft:
     attachments: tuple[Attachment, ...]
     services: Value | None
     firewall: tuple[str, ...]
+    image: str | None
+    places: dict[str, Place]
 
     @property
     def name(self) -> str:
@@ -110,7 +112,8 @@ class _Loading:
             nodes=nodes,
             resolver=self._resolver(top.get("resolver"), nodes),
             search=search or vocabulary.DEFAULT_SEARCH,
-            places={draft.name: faults.place(draft.key.mark) for draft in drafts},
+            backend=self._backend(top.get("backend")),
+            places={path: place for draft in drafts for path, place in draft.places.items()},
         )
 
     def _name(self, value: Value | None) -> str:
@@ -124,6 +127,12 @@ class _Loading:
             what = f"the file's own name, {shown(stem)}, cannot name the lab: no hostname label (RFC 1123)"
             self.faults.add(TOP, what, "write name: and a name of letters, digits and hyphens")
         return stem
+
+    def _backend(self, value: Value | None) -> str:
+        if value is None:
+            return vocabulary.DEFAULT_BACKEND
+        word = values.one_of(value, vocabulary.BACKENDS, "backend", self.faults)
+        return word or vocabulary.DEFAULT_BACKEND
 
     def _drafts(
         self, tree: Value, top: dict[str, Value], declared: dict[str, Declared] | None
@@ -146,7 +155,11 @@ class _Loading:
         known = values.fields(value, vocabulary.NODE_KEYS, expected, self.faults)
         firewall = self._firewall(known.get("firewall")) if known else ()
         attachments = () if known is None or declared is None else self._attachments(key, known, declared)
-        return _Draft(key, attachments, (known or {}).get("services"), firewall)
+        places, image = {key.text: self.faults.place(key.mark)}, None
+        if known and (named := known.get("image")):
+            places[f"{key.text}.image"] = self.faults.place(named.mark)
+            image = images.image(named, self.faults)
+        return _Draft(key, attachments, (known or {}).get("services"), firewall, image, places)
 
     def _attachments(
         self, key: Scalar, known: dict[str, Value], declared: dict[str, Declared]
@@ -201,7 +214,8 @@ class _Loading:
             if (one.node, one.network) in given
         )
         host = Host(draft.name, search, tuple(one.address for one in interfaces), self.directory)
-        return Node(draft.name, interfaces, services(draft.services, host, self.faults), draft.firewall)
+        found = services(draft.services, host, self.faults)
+        return Node(draft.name, interfaces, found, draft.firewall, draft.image)
 
     def _resolver(self, value: Value | None, nodes: tuple[Node, ...]) -> str | None:
         """Return the node that answers for names: the one named, else the first that serves them."""

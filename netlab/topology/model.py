@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from netlab.errors import Place
+from netlab.topology.vocabulary import DEFAULT_BACKEND
 
 DEFAULT_SEED = 2012
 
@@ -74,12 +75,16 @@ Service = DnsService | HttpService
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A host of the lab; `firewall` holds the names of rules from `netlab.plan.rules`."""
+    """A host of the lab; `firewall` holds the names of rules from `netlab.plan.rules`.
+
+    `image` is the container image whose programs it runs; None: netlab's own, or the machine's programs.
+    """
 
     name: str
     interfaces: tuple[Interface, ...]
     services: tuple[Service, ...] = ()
     firewall: tuple[str, ...] = ()
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +92,9 @@ class Topology:
     """A whole file.
 
     `resolver` names the node whose address goes into every node's resolv.conf (None: no DNS);
-    `search` is that file's search domain. `places` maps a node's name to where it stands in the file,
-    for errors that are found later than here.
+    `search` is that file's search domain. `backend` is one of `vocabulary.BACKENDS`. `places` maps a
+    node's name, and with ".image" behind it that of its image, to where it stands in the file, for errors
+    that are found later than here.
     """
 
     name: str
@@ -97,6 +103,7 @@ class Topology:
     nodes: tuple[Node, ...]
     resolver: str | None = None
     search: str = "lab.test"
+    backend: str = DEFAULT_BACKEND
     source: Path | None = None
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 

@@ -1,10 +1,16 @@
-"""Every word of the topology language: keys, engines, record types, firewall rules."""
+"""Every word of the topology language: keys, backends, engines, record types, firewall rules."""
 
 from __future__ import annotations
 
-TOPOLOGY_KEYS = ("name", "seed", "search", "resolver", "networks", "nodes")
+TOPOLOGY_KEYS = ("name", "seed", "backend", "search", "resolver", "networks", "nodes")
 NETWORK_KEYS = ("subnet",)
-NODE_KEYS = ("address", "interfaces", "services", "firewall")
+NODE_KEYS = ("address", "interfaces", "services", "firewall", "image")
+
+# What nodes are made of: network namespaces, or containers. `netlab.backends` says how.
+BACKENDS = ("netns", "docker")
+DEFAULT_BACKEND = "netns"
+# In the others, a node's programs are the machine's own.
+BACKENDS_WITH_IMAGES = ("docker",)
 
 SERVICE_KEYS = {
     "dns": ("engine", "zones"),

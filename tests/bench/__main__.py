@@ -23,7 +23,7 @@ ROOT = HERE.parent.parent
 NETLAB = str(Path(sys.executable).with_name("netlab"))
 WEB = str(ROOT / "topologies" / "web.yaml")
 SAMPLES = 5
-NOT_INSTALLED = 77
+LACKING = 77  # the exit status of a program beside this one, where what it measures is not to be had
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,27 @@ def programs() -> Iterator[Row]:
         yield Row("make lab-dns", lab, 1.2 * scapy + 0.5, "s", f"importing scapy.all {scapy:.2f} s")
 
 
+def containers() -> Iterator[Row]:
+    """Compare ten containers to the same ones on a native network of their engine's, made as Compose does."""
+    samples: dict[str, list[dict[str, float]]] = {"native": [], "netlab": []}
+    try:
+        for _ in range(SAMPLES):
+            for way, taken in samples.items():
+                taken.append(figures(python("containers.py", way, "10")))
+    except subprocess.CalledProcessError as error:
+        if error.returncode != LACKING:
+            raise
+        print(f"containers: {last_line(error.stderr)}", file=sys.stderr)
+        return
+    for what, limit in (("up", None), ("down", None), ("up and down", 0.9)):
+        parts = what.split(" and ")
+        theirs, high = (
+            median(sum(sample[part] for part in parts) for sample in taken) for taken in samples.values()
+        )
+        beside = f"{high:.0f} ms; native {theirs:.0f} ms"
+        yield Row(f"10 containers {what}", high / theirs, limit, "x", beside)
+
+
 def peers() -> Iterator[Row]:
     """Time the same stars in other tools, in namespaces of their own; for comparison only."""
     isolated = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
@@ -139,7 +160,7 @@ def peers() -> Iterator[Row]:
 def _peer(command: Sequence[str]) -> dict[str, float] | str:
     """Return a peer's times, or why there are none."""
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode == NOT_INSTALLED:
+    if done.returncode == LACKING:
         return "not installed for this python3"
     if done.returncode != 0:
         return f"failed: {last_line(done.stderr)}"
@@ -151,6 +172,7 @@ ROWS: dict[str, Callable[[], Iterator[Row]]] = {
     "stars": stars,
     "running": running,
     "programs": programs,
+    "containers": containers,
     "peers": peers,
 }
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-NOT_INSTALLED = 77
+LACKING = 77
 
 
 def mininet(hosts: int) -> tuple[float, float]:
@@ -67,7 +67,7 @@ def main() -> None:
         start, stop = PEERS[sys.argv[1]](int(sys.argv[2]))
     except ModuleNotFoundError as error:
         print(error, file=sys.stderr)
-        sys.exit(NOT_INSTALLED)
+        sys.exit(LACKING)
     os.write(answer, json.dumps({"start": start * 1000, "stop": stop * 1000}).encode())
     # What a peer leaves running may hold this process; its namespaces go with it.
     os._exit(0)

@@ -54,6 +54,8 @@ class Desk:
         bin_directory = Path(sys.executable).parent
         kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "NETLAB_DEBUG")}
         path = f"{bin_directory}:{os.environ['PATH']}"
+        # Labs of containers are found by the user's name, and engines are shared.
+        kept |= {"LOGNAME": f"desk-{self.holder}-{os.getpid()}"}
         return kept | {MARK: self.token, "PATH": path, "PYTHONPATH": str(ROOT), "SHELL": "/bin/sh"}
 
     def join(self) -> None:

@@ -20,7 +20,12 @@ from tests.system.commandline import SECONDS, Desk
 from tests.system.harness import wait_for
 
 WEB = "topologies/web.yaml"
-GROUPS = {"lab": ("list", "show", "run"), "trace": ("diff",)}
+GROUPS = {
+    "lab": ("list", "show", "run"),
+    "trace": ("diff",),
+    "export": ("compose",),
+    "image": ("build",),
+}
 PATHS = [(), *((verb,) for verb in VERBS), *((verb, each) for verb, all_ in GROUPS.items() for each in all_)]
 # What goes on until Ctrl-C, and the statuses that are good besides 0.
 ENDLESS = {"netlab logs web --follow": 130}
@@ -98,9 +103,12 @@ def test_every_verb_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=" ".join)
-def test_the_examples_run(desk: Desk, path: tuple[str, ...]) -> None:
-    """Each, typed as it stands, succeeds."""
+def test_the_examples_run(desk: Desk, path: tuple[str, ...], request: pytest.FixtureRequest) -> None:
+    """Each, typed as it stands, succeeds; an image is made from a base that is there."""
     for line in map(as_typed, examples(path)):
+        if "image build" in line:
+            base = request.getfixturevalue("base")
+            line = re.sub(r"--pull|--base \S+", f"--base {base}", line)  # noqa: PLW2901
         prepare(desk, line)
         status, told = run_example(desk, line)
         assert status == ENDLESS.get(line, 0), (line, told)
@@ -141,6 +149,7 @@ def told(desk: Desk, *words: str, status: int = 0) -> object:
 def test_every_verb_that_has_json_is_tested() -> None:
     """The tests below cover each verb that takes --json."""
     having = {" ".join(path) for path in PATHS if any("--json" in p.opts for p in command(path).params)}
+    having.remove("image build")  # test_image's
     assert having == {"up", "ps", "check", "plan", "doctor", "lab list", "lab show", "trace diff"}
 
 
@@ -170,6 +179,8 @@ def test_json_of_a_plan(desk: Desk) -> None:
         for rule in node["rules"]:
             assert rule["nft"] in text
     assert [node["name"] for node in plan["nodes"]] == ["client", "dns", "web"]
+    contained = told(desk, "plan", WEB, "--backend", "docker")
+    assert contained == plan | {"backend": "docker"} != plan
 
 
 def test_json_of_a_check(desk: Desk) -> None:
@@ -271,6 +282,8 @@ def test_words_are_completed(desk: Desk) -> None:
     desk.up()
     assert complete(desk, "netlab c") == {f"plain,{verb}" for verb in VERBS if verb.startswith("c")}
     assert complete(desk, "netlab plan --co") == {"plain,--commands"}
+    for verb in ("run", "up", "plan", "lab run"):
+        assert complete(desk, f"netlab {verb} --backend ") == {"plain,netns", "plain,docker"}
     assert complete(desk, "netlab lab run ") == {"plain,dns", "plain,handshake", "plain,rst"}
     assert complete(desk, "netlab down ") == {"plain,web"}
     for verb in ("exec", "shell", "logs", "capture", "scapy"):

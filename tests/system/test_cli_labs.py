@@ -87,8 +87,8 @@ def test_several_labs(desk: Desk) -> None:
         desk.up("--name", name)
     listed = json.loads(desk.netlab("ps", "--json").stdout)
     assert [lab["lab"] for lab in listed] == ["one", "three", "two"]
-    assert [line.split()[:3] for line in desk.netlab("ps").stdout.splitlines()[1:]] == [
-        [name, "web", "2012"] for name in ("one", "three", "two")
+    assert [line.split()[:4] for line in desk.netlab("ps").stdout.splitlines()[1:]] == [
+        [name, "web", "2012", "netns"] for name in ("one", "three", "two")
     ]
     unnamed = desk.netlab("exec", "client", "--", "true")
     assert unnamed.returncode == 2
@@ -141,8 +141,8 @@ def test_up_for_programs(desk: Desk) -> None:
     done = desk.netlab("up", WEB, "--name", "mine", "--json", "--seed", "7")
     told = json.loads(done.stdout)
     assert [told] == json.loads(desk.netlab("ps", "--json").stdout)
-    assert (told["lab"], told["name"], told["seed"]) == ("mine", "web", 7)
-    assert told["nodes"]["web"] == {"addresses": ["10.0.0.80/24"], "services": ["http"]}
+    assert (told["lab"], told["name"], told["seed"], told["backend"]) == ("mine", "web", 7, "netns")
+    assert told["nodes"]["web"] == {"addresses": ["10.0.0.80/24"], "services": ["http"], "image": None}
 
 
 def test_ps_while_labs_come_and_go(desk: Desk) -> None:

@@ -71,11 +71,49 @@ def test_exit_statuses(desk: Desk, words: list[str], status: int) -> None:
     desk.assert_nothing_left()
 
 
+def test_images_need_containers(desk: Desk) -> None:
+    """An image in a lab of namespaces is a mistake in the file, with its place; nothing is started for it."""
+    (desk.directory / "image.yaml").write_text("nodes:\n  a: {image: python:3.12}\n")
+    for words in (["run", "image.yaml", "a", "--", "true"], ["up", "image.yaml"], ["check", "image.yaml"]):
+        done = desk.netlab(*words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(
+            "image.yaml:2:14: the node 'a' has the image 'python:3.12', and the backend"
+        )
+        assert "--backend docker" in done.stderr
+    shown = desk.netlab("plan", "image.yaml", "--backend", "docker")
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("Lab image: 1 node, seed 2012, backend docker.\n")
+    assert "  image  python:3.12\n" in shown.stdout
+    assert not (desk.directory / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", WEB, "client", "--", "true"],
+        ["run", WEB, "client", "--backend", "netns", "--", "true"],
+        ["lab", "run", "dns"],
+        ["plan", WEB, "--backend", "docker"],
+        ["check", WEB],
+    ],
+)
+def test_namespaces_do_not_pay_for_containers(desk: Desk, words: list[str]) -> None:
+    """Where no container is meant, all goes well without the Docker SDK and the package that uses it."""
+    program = (
+        "import sys\nsys.modules['docker'] = sys.modules['netlab.backends.docker'] = None\n"
+        "from netlab.cli import main\nmain()\n"
+    )
+    done = desk.run([sys.executable, "-c", program, *words])
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
         (["run", WEB, "clint", "--", "true"], "did you mean 'client'?"),
         (["lab", "run", "dsn"], "did you mean 'dns'?"),
+        (["run", WEB, "client", "--backend", "dockers", "--", "true"], "is not one of 'netns', 'docker'"),
         (["plan", "--comands", WEB], "--commands"),
         (["plan", WEB, "--seed", "-1"], "a seed lies between 0 and 18446744073709551615"),
         (["plan", WEB, "--seed", "x"], "'x' is neither a number nor 'random'"),

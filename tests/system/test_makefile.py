@@ -172,6 +172,16 @@ def test_another_system_than_linux_is_refused(checkout: Checkout) -> None:
     refuses(checkout.make("lab-dns"), "this is Darwin", "Linux")
 
 
+def test_another_system_may_have_an_engine(checkout: Checkout) -> None:
+    """Where labs are to be containers, the machine that asks for them need not be Linux."""
+    (checkout.path / "uname").unlink()
+    checkout.add("uname", "echo Darwin")
+    checkout.add("python3", WHOLE.replace("VERSION", "3.12"))
+    refuses(checkout.make(".venv/.installed"), "make BACKEND=docker")
+    assert checkout.make(".venv/.installed", "BACKEND=docker").returncode == 0
+    assert checkout.lines("made") == ["3.12"]
+
+
 def test_when_pip_fails_its_words_are_shown_and_make_begins_anew(checkout: Checkout) -> None:
     """A half-made .venv is not taken for a whole one: the next make sets it up again, and then it is done."""
     checkout.add("python3", WHOLE.replace("VERSION", "3.12"))
@@ -234,8 +244,8 @@ def test_two_at_once_set_up_once(checkout: Checkout, with_flock: bool) -> None:
     assert not (checkout.directory / ".venv.lock").exists()
 
 
-def test_a_lab_gets_its_seed_and_arguments(checkout: Checkout) -> None:
-    """SEED= and ARGS= reach the command; without them it has none."""
+def test_a_lab_gets_its_seed_backend_and_arguments(checkout: Checkout) -> None:
+    """SEED=, BACKEND= and ARGS= reach the command; without them it has none."""
     checkout.add("python3", WHOLE.replace("VERSION", "3.12"))
     checkout.make(".venv/.compiled")
     command = checkout.directory / ".venv" / "bin" / "netlab"
@@ -243,6 +253,8 @@ def test_a_lab_gets_its_seed_and_arguments(checkout: Checkout) -> None:
     command.chmod(0o755)
     assert checkout.make("lab-dns").stdout == "lab run dns\n"
     assert checkout.make("lab-rst", "SEED=7", "ARGS=--json").stdout == "lab run rst --seed 7 --json\n"
+    done = checkout.make("lab-handshake", "BACKEND=docker", "SEED=7")
+    assert done.stdout == "lab run handshake --seed 7 --backend docker\n"
 
 
 def test_a_lab_that_fails_fails_make(checkout: Checkout) -> None:

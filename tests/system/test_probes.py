@@ -6,8 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from netlab.backends.docker.engine import Engine
 
 # Each runs in a process of its own, before anything is probed; the machine outside is untouched.
 NOTHING = ""
@@ -41,6 +45,20 @@ whole = struct.pack("HxxxxxxP", 4, ctypes.addressof(held))
 libc = ctypes.CDLL(None)
 assert libc.prctl(38, 1, 0, 0, 0) == 0
 assert libc.prctl(22, 2, whole) == 0
+"""
+# What `netlab doctor` does of an engine, and how long that takes.
+ASK_ENGINE = """
+import json, sys, time
+from netlab.backends.docker.image import digest, tag
+from netlab.kernel.engine import ask
+from netlab.kernel.probes import judge
+from netlab.kernel.readings import OwnImage, Readings
+started = time.monotonic()
+answer = ask(tag())
+took = time.monotonic() - started
+findings = judge(Readings(docker=answer, image=OwnImage(tag(), digest())))
+said = {finding.name: [finding.status, finding.detail] for finding in findings}
+print(json.dumps([said["Docker"], said["netlab's image"], took, "docker" in sys.modules]))
 """
 PROBE = """
 import json
@@ -77,6 +95,17 @@ def test_this_machine_can_run_labs(root: Path) -> None:
         name: finding for name, finding in probed(root, NOTHING).items() if finding[1] and finding[0] != "yes"
     }
     assert refused == {}
+
+
+def test_a_real_engine_is_told_by_name(root: Path, engine: Engine) -> None:
+    """It is asked without the SDK, in half a second, and says what the SDK hears; netlab's image is found."""
+    docker, image, took, imported = json.loads(run(root, ASK_ENGINE))
+    version = engine.api.version()
+    assert docker[0] == "yes"
+    assert f"{version['Version']}, API {version['ApiVersion']}" in docker[1]
+    assert image[0] == "yes"
+    assert took < 1
+    assert not imported
 
 
 def test_probing_leaves_nothing_behind(root: Path) -> None:

@@ -1,4 +1,7 @@
-"""Nothing leaves a lab, and nothing of the host is reached from it: by route, packet, socket or file."""
+"""Nothing leaves a lab, and nothing of the host is reached from it: by route, packet, socket or file.
+
+What concerns packets holds with every backend; files and processes are the sandbox's, or `test_docker_seal`'s.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,37 +26,60 @@ from netlab import lab, topology
 from netlab.lab import Lab
 from netlab.lab.record import claim
 from netlab.plan import make_plan
-from tests.system import harness
+from tests.system import containers, harness
 
 pytestmark = harness.requires("curl", "dig", "hostname", "ip", "nsenter", "ping")
 
 # RFC 5737 and RFC 3849 keep these for documentation; the last two are the host's own habits.
 OUTSIDE = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1", "8.8.8.8", "172.17.0.1")
 PLACES = ("client", "dns", "web", "fabric")
+BACKENDS = ("netns", "docker")
 TO_FABRIC = ("nsenter", "--net=/proc/1/ns/net", "--")
 
 
+@pytest.fixture(scope="module", params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    """Give a backend that the machine has all for."""
+    if request.param == "docker":
+        request.getfixturevalue("engine")
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def web() -> Iterator[Lab]:
-    """Give the shipped lab."""
+def web(backend: str) -> Iterator[Lab]:
+    """Give the shipped lab, by each backend."""
+    with lab.start(replace(harness.web_plan(), backend=backend)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Lab]:
+    """Give the shipped lab in a sandbox of this machine."""
     with lab.start(harness.web_plan()) as running:
         yield running
 
 
+def inside(running: Lab, place: str, argv: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command in a node, or in the network of the lab's switches."""
+    if place != "fabric":
+        return running.output(place, argv)
+    if running.shares_machine:
+        return running.output("client", [*TO_FABRIC, *argv])
+    return containers.in_fabric(running, argv)
+
+
 def tell(running: Lab, place: str, code: str, *arguments: str) -> Any:
-    """Run Python in a node, or in the supervisor's own network, and return what it assigned to `said`."""
+    """Run Python there and return what it assigned to `said`."""
     program = f"import json, os, socket, sys\n{code}\nprint(json.dumps(said))"
-    inside = TO_FABRIC if place == "fabric" else ()
-    argv = [*inside, sys.executable, "-c", program, *arguments]
-    done = running.output("client" if place == "fabric" else place, argv)
+    python = sys.executable if running.shares_machine else "python3"
+    done = inside(running, place, [python, "-c", program, *arguments])
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 def shell(running: Lab, place: str, line: str) -> tuple[int, str]:
     """Run a shell's line there; return its status, and both its outputs."""
-    inside = TO_FABRIC if place == "fabric" else ()
-    done = running.output("client" if place == "fabric" else place, [*inside, "sh", "-c", line])
+    done = inside(running, place, ["sh", "-c", line])
     return done.returncode, done.stdout + done.stderr
 
 
@@ -80,8 +107,8 @@ def test_no_address_outside_is_reachable(web: Lab, place: str) -> None:
     """A datagram and a connection to any address outside fail at once: there is no route."""
     said = tell(web, place, ATTEMPT, *OUTSIDE)
     assert len(said) == 2 * len(OUTSIDE)
-    # In the fabric not even the loopback has an IPv6 address to send from.
-    no_source = {errno.EADDRNOTAVAIL} if place == "fabric" else set()
+    # In the fabric not even the loopback has an IPv6 address to send from, and none of a container has.
+    no_source = {errno.EADDRNOTAVAIL} if place == "fabric" or not web.shares_machine else set()
     assert set(said.values()) - no_source == {errno.ENETUNREACH}, said
 
 
@@ -195,12 +222,12 @@ for place in sys.argv[1:]:
 
 
 @pytest.mark.parametrize("place", ["client", "web"])
-def test_the_file_system_is_read_only(web: Lab, place: str) -> None:
+def test_the_file_system_is_read_only(sandbox: Lab, place: str) -> None:
     """Only the private directories take a file; everywhere else, also one's own home, it is EROFS."""
     allowed = ["/tmp", "/run", "/var/tmp", "/dev/shm"]
     refused = ["/", "/etc", "/usr/bin", "/var/log", "/home", "/sys", str(Path.home()), str(harness.ROOT)]
     refused = [directory for directory in refused if Path(directory).is_dir()]
-    said = tell(web, place, WRITE, *allowed, *refused)
+    said = tell(sandbox, place, WRITE, *allowed, *refused)
     assert {directory: said[directory] for directory in allowed} == dict.fromkeys(allowed, 0)
     assert {directory: said[directory] for directory in refused} == dict.fromkeys(refused, errno.EROFS)
 
@@ -218,7 +245,7 @@ def test_the_record_is_the_only_place_to_write(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("directory", ["/tmp", "/run", "/var/tmp", "/dev/shm"])
-def test_private_directories_are_private(web: Lab, directory: str) -> None:
+def test_private_directories_are_private(sandbox: Lab, directory: str) -> None:
     """What the host has there is not seen inside, and what is made inside is not seen outside."""
     code = """
 import tempfile
@@ -230,7 +257,7 @@ said = sorted(os.listdir(sys.argv[1]))
         outside = tempfile.NamedTemporaryFile(dir=directory, prefix="outside")  # noqa: SIM115 — may be absent
     try:
         before = set(os.listdir(directory))  # noqa: PTH208 — names are wanted
-        inside = set(tell(web, "client", code, directory))
+        inside = set(tell(sandbox, "client", code, directory))
         made = {name for name in inside if name.startswith("inside")}
         assert made
         assert not made & set(os.listdir(directory))  # noqa: PTH208
@@ -279,16 +306,16 @@ def test_no_device_can_be_made(web: Lab) -> None:
     assert shell(web, "client", "mknod /tmp/disk b 254 0 && cat /tmp/disk")[0] != 0
 
 
-def test_only_the_labs_processes_are_seen(web: Lab) -> None:
+def test_only_the_labs_processes_are_seen(sandbox: Lab) -> None:
     """PID 1 is the supervisor; no process of the host, this test included, is in proc, or can be killed."""
     code = """
 said = {int(pid): open(f"/proc/{pid}/comm").read().strip() for pid in os.listdir("/proc") if pid.isdigit()}
 """
-    said = tell(web, "client", code)
+    said = tell(sandbox, "client", code)
     assert said["1"] == "netlab-init"
     assert len(said) <= 8
     assert os.getpid() > 64, "the test must have a pid that the lab has not"
-    assert shell(web, "client", f"kill -0 {os.getpid()}")[0] != 0
+    assert shell(sandbox, "client", f"kill -0 {os.getpid()}")[0] != 0
 
 
 @pytest.mark.parametrize(
@@ -308,14 +335,14 @@ except OSError as error:
     assert tell(web, "client", code, path) in (errno.EROFS, errno.EACCES)
 
 
-def test_network_parameters_are_each_nodes_own(web: Lab) -> None:
+def test_network_parameters_are_each_nodes_own(sandbox: Lab) -> None:
     """A parameter of the network is set in one node, and neither the next node nor the host has it."""
     key = "/proc/sys/net/ipv4/ip_default_ttl"
     before = Path(key).read_text()
-    assert shell(web, "client", f"echo 77 > {key}; cat {key}") == (0, "77\n")
-    assert shell(web, "web", f"cat {key}") == (0, "64\n")
+    assert shell(sandbox, "client", f"echo 77 > {key}; cat {key}") == (0, "77\n")
+    assert shell(sandbox, "web", f"cat {key}") == (0, "64\n")
     assert Path(key).read_text() == before
-    shell(web, "client", f"echo 64 > {key}")
+    shell(sandbox, "client", f"echo 64 > {key}")
 
 
 def test_a_node_sees_its_own_files(web: Lab) -> None:

@@ -24,11 +24,16 @@ def make_nodes(plan: Plan) -> dict[str, NodeSpace]:
     wire(plan, fabric, namespaces)
     os.close(fabric)
     nodes = {node.name: NodeSpace(node, namespaces[node.name]) for node in plan.nodes}
-    for node in nodes.values():
+    apply_rules(nodes.values())
+    return nodes
+
+
+def apply_rules(nodes: Iterable[NodeSpace]) -> None:
+    """Give each node its firewall's rules."""
+    for node in nodes:
         if node.plan.rules:
             with entered(node.network):
                 apply(node.plan.rules)
-    return nodes
 
 
 def launch_services(nodes: Iterable[NodeSpace], logs: Path) -> list[daemons.Daemon]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from netlab.backends.inside.nodes import NodeSpace, enter
+from netlab.backends.inside.nodes import NodeSpace
 from netlab.errors import LabError, NetlabError, ServiceError
 from netlab.kernel import process
 from netlab.kernel.files import open_regular
@@ -74,7 +74,7 @@ def launch_service(node: NodeSpace, service: Service, log: Path) -> Daemon:
     """Start a node's service; it is ready when its sockets are bound."""
 
     def body(ready: Callable[[], None]) -> int:
-        enter(node.descriptors())
+        node.enter()
         started = time.monotonic()
 
         def write(line: str) -> None:

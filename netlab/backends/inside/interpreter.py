@@ -111,10 +111,12 @@ def _show_warning(
 def _child(end: socket.socket, job: channel.Message, descriptors: list[int]) -> int:
     end.close()
     process.take_stdio(descriptors[:3], terminal=job["terminal"])
-    enter((descriptors[3], descriptors[4], descriptors[5]))
+    enter((descriptors[3], descriptors[4], descriptors[5]), job["capabilities"])
     process.restore_limits()
     os.environ.clear()
     os.environ.update(job["environment"])
+    if job["capabilities"] is not None:  # a container does not have its caller's directory
+        Path(job["directory"]).mkdir(parents=True, exist_ok=True)
     process.change_directory(job["directory"])
     _renew_streams()
     _refresh_scapy()

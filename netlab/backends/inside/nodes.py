@@ -5,24 +5,46 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netlab.errors import LabError
+from netlab.kernel import process
 from netlab.kernel import syscalls as sc
 from netlab.plan.model import PlannedNode
 
 FILES = Path("/run/netlab/nodes")
 
 
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Where a container's commands find their files, and what they start with besides the caller's words.
+
+    `first` is the pidfd of its first process, with which it ends.
+    """
+
+    mounts: int
+    environment: Mapping[str, str]
+    directory: str
+    first: int
+
+
 @dataclass(slots=True)
 class NodeSpace:
-    """The namespaces of one node, held by descriptor; `mounts` and `uts` are made on first use."""
+    """The namespaces of one node, held by descriptor; `mounts` and `uts` are made on first use.
+
+    In a container, `capabilities` are all that its processes keep, and `programs` the container's own;
+    `lost` says what became of these.
+    """
 
     plan: PlannedNode
     network: int
-    mounts: int | None = field(default=None)
-    uts: int | None = field(default=None)
+    mounts: int | None = None
+    uts: int | None = None
+    capabilities: tuple[str, ...] | None = None
+    programs: Programs | None = None
+    lost: str = ""
 
     def prepare(self) -> None:
         """Make the node's mount and UTS namespaces, unless they are there.
@@ -61,13 +83,48 @@ class NodeSpace:
         assert self.uts is not None
         return self.network, self.uts, self.mounts
 
+    def enter(self) -> None:
+        """Put this process into the node, among netlab's own files; for a child that will not come back."""
+        enter(self.descriptors(), self.capabilities)
 
-def enter(descriptors: tuple[int, int, int]) -> None:
-    """Put this process into a node; meant for a child that will not come back."""
+    def enter_programs(self, command: process.Command) -> process.Command:
+        """Put this process where the node's commands are; return the command as it is there."""
+        network, uts, mounts = self.descriptors()
+        if self.programs is None:
+            enter((network, uts, mounts), self.capabilities)
+            return command
+        enter((network, uts, self.programs.mounts), self.capabilities)
+        directory = command.directory or self.programs.directory
+        with contextlib.suppress(OSError):  # it is then said that it cannot be seen
+            Path(directory).mkdir(parents=True, exist_ok=True)
+        environment = {**self.programs.environment, **command.environment}
+        return replace(command, directory=directory, environment=environment)
+
+
+def enter(descriptors: tuple[int, int, int], capabilities: Iterable[str] | None) -> None:
+    """Put this process into a node, with these capabilities left, or all of them."""
     network, uts, mounts = descriptors
     sc.setns(network, sc.CLONE_NEWNET)
     sc.setns(uts, sc.CLONE_NEWUTS)
     sc.setns(mounts, sc.CLONE_NEWNS)
+    if capabilities is not None:
+        sc.keep_capabilities(capabilities)
+
+
+def write_files(node: NodeSpace) -> None:
+    """Write the node's files in its own file system, a container's: /etc/hosts and the like.
+
+    LabError where that cannot be.
+    """
+
+    def body() -> int:
+        node.enter()
+        for path, text in node.plan.files:
+            Path(path).write_text(text)
+        return 0
+
+    if os.waitpid(process.fork(body), 0)[1]:
+        raise LabError(f"the files of node {node.plan.name} cannot be written", "see `netlab doctor`")
 
 
 def _make_in_child(plan: PlannedNode, network: int, ready: int, done: int) -> None:

@@ -6,6 +6,7 @@ Its counterpart, the process itself, is `interpreter`.
 from __future__ import annotations
 
 import gc
+import os
 import selectors
 import signal
 import socket
@@ -57,7 +58,12 @@ class Warm:
         end = self.end or self.start()
         self.jobs += 1
         names = {node.name: str(node.address) for node in self.plan.nodes}
-        job = {"id": self.jobs, "seed": self._seed(node.plan.name), "names": names, **command}
+        seed = self._seed(node.plan.name)
+        if node.programs is not None:
+            # A container's programs start with their image's words; ours is this one's image.
+            own = os.environ | {"HOSTNAME": node.plan.name}
+            command = {**command, "environment": own | command["environment"]}
+        job = {"id": self.jobs, "seed": seed, "names": names, "capabilities": node.capabilities, **command}
         channel.send(end, job, (*stdio, *node.descriptors()))
         conversation.job = self.jobs
         self.conversations[self.jobs] = conversation

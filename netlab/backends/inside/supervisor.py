@@ -19,9 +19,10 @@ from typing import Any
 
 from netlab.backends.inside import building, channel, daemons, recorder, visits
 from netlab.backends.inside.conversation import Conversation, signal_group
-from netlab.backends.inside.nodes import NodeSpace, enter
+from netlab.backends.inside.nodes import NodeSpace
 from netlab.backends.inside.scripts import Warm
 from netlab.backends.protocol import Request
+from netlab.errors import LabError
 from netlab.kernel import process
 from netlab.plan.model import Plan
 
@@ -31,12 +32,12 @@ LAST_WORDS_SECONDS = 0.2  # for who follows logs to show their last lines
 
 @dataclass(slots=True)
 class Supervisor:
-    """The lab from inside; `make_nodes` is its backend's."""
+    """The lab from inside; `make_nodes` is its backend's, `shown` the record's directory as a user has it."""
 
     request: Request
-    owner: socket.socket
     listener: socket.socket | None = None
     make_nodes: Callable[[Plan], dict[str, NodeSpace]] = building.make_nodes
+    shown: Path | None = None
     nodes: dict[str, NodeSpace] = field(default_factory=dict)
     services: dict[int, daemons.Daemon] = field(default_factory=dict)
     recorder: daemons.Daemon | None = None
@@ -54,16 +55,6 @@ class Supervisor:
         return self.request.out / "logs" if self.request.out is not None else LOGS
 
     # -- start ---------------------------------------------------------------------------------
-
-    def main(self) -> None:
-        """Build the lab, tell the owner, and serve until the owner leaves."""
-        try:
-            self.build()
-        except BaseException as error:
-            channel.send(self.owner, {"error": channel.encode_error(error)})
-            return
-        channel.send(self.owner, {"ready": True})
-        self.serve()
 
     def build(self) -> None:
         """Bring up nodes, wires, rules, recorder and services; all are ready when it returns."""
@@ -85,20 +76,21 @@ class Supervisor:
 
     # -- serve ---------------------------------------------------------------------------------
 
-    def serve(self) -> None:
-        """Serve until the owner's connection closes; in a lab that outlives its maker, until it is told."""
-        if self.listener is None:
-            self.selector.register(self.owner, selectors.EVENT_READ, self._from_owner)
-        else:
-            self.owner.close()
+    def serve(self, owner: socket.socket | None = None, lease: int | None = None) -> None:
+        """Serve for ever, or until the owner's connection, or the descriptor `lease`, comes to its end."""
+        if owner is not None:
+            self.selector.register(owner, selectors.EVENT_READ, partial(self._from_owner, owner))
+        if lease is not None:
+            self.selector.register(lease, selectors.EVENT_READ, partial(_leave_at_end, lease))
+        if self.listener is not None:
             self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
         while True:
             for key, _ in self.selector.select():
                 key.data()
 
-    def _from_owner(self) -> None:
+    def _from_owner(self, owner: socket.socket) -> None:
         """Take the connection of a new conversation; the owner sends nothing else."""
-        received = channel.receive(self.owner)
+        received = channel.receive(owner)
         if received is None:
             os._exit(0)
         for descriptor in received[1]:
@@ -165,6 +157,20 @@ class Supervisor:
         if daemon is not None:
             self.ended.append({"who": daemon.who, "status": status, "log": list(daemon.last_lines())})
 
+    def watch_programs(self, node: NodeSpace) -> None:
+        """Note it when the container of a node's own image ends; nothing of it is held from then on."""
+        programs = node.programs
+        assert programs is not None
+
+        def end() -> None:
+            self.selector.unregister(programs.first)
+            os.close(programs.first)
+            os.close(programs.mounts)
+            node.lost = f"image {node.plan.image} of node {node.plan.name} has ended"
+            self.ended.append({"who": node.lost.removesuffix(" has ended"), "status": None, "log": []})
+
+        self.selector.register(programs.first, selectors.EVENT_READ, end)
+
     # -- what sessions ask for -----------------------------------------------------------------
 
     def _node(self, message: channel.Message) -> NodeSpace:
@@ -172,14 +178,16 @@ class Supervisor:
 
     def do_run(self, conversation: Conversation, message: channel.Message, stdio: list[int]) -> None:
         """Run a command in a node; its three standard descriptors came with the message."""
-        place = self._node(message).descriptors()
+        node = self._node(message)
+        if node.lost:
+            raise LabError(node.lost, "no command can run in it any more: start the lab again")
+        node.prepare()
         command = process.Command(**{**message["command"], "argv": tuple(message["command"]["argv"])})
         where = f"node {message['node']}"
 
         def body() -> int:
             process.take_stdio(stdio, terminal=command.terminal)
-            enter(place)
-            process.become(command, where)
+            process.become(node.enter_programs(command), where)
 
         conversation.pid = process.fork(body)
         conversation.tell({"pid": conversation.pid})
@@ -211,10 +219,12 @@ class Supervisor:
             node.name: {
                 "addresses": [str(port.address) for port in node.ports],
                 "services": [service.kind for service in node.services],
+                "image": node.image,
             }
             for node in plan.nodes
         }
-        out = str(self.request.out) if self.request.out is not None else None
+        shown = self.shown or self.request.out
+        out = str(shown) if shown is not None else None
         info = {"name": plan.name, "seed": plan.seed, "nodes": nodes, "out": out, "ended": self.ended}
         conversation.tell(info)
 
@@ -244,6 +254,11 @@ def _wake_by_children() -> socket.socket:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake.detach(), warn_on_full_buffer=False)
     return woken
+
+
+def _leave_at_end(lease: int) -> None:
+    if not os.read(lease, 4096):
+        os._exit(0)
 
 
 VERBS = {

@@ -35,7 +35,7 @@ def listen(node: NodeSpace, plan: Plan, output: int) -> int:
             record_node(plan, file)
         return 0
 
-    return process.fork(body)
+    return process.fork(body, holding=[signal.SIGTERM])
 
 
 def copy_logs(logs: Sequence[Path], output: int, *, follow: bool) -> int:
@@ -47,6 +47,7 @@ def copy_logs(logs: Sequence[Path], output: int, *, follow: bool) -> int:
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake)
         signal.signal(signal.SIGTERM, lambda *_: None)
+        process.let_signals()
         opened = [files.open_regular(path) for path in logs]
         ending = not follow
         while True:
@@ -58,7 +59,7 @@ def copy_logs(logs: Sequence[Path], output: int, *, follow: bool) -> int:
             # What a lab writes as it ends is copied in a last round.
             ending = bool(select.select([woken], [], [], _FOLLOW_SECONDS)[0])
 
-    return process.fork(body)
+    return process.fork(body, holding=[signal.SIGTERM])
 
 
 def _write(output: int, data: bytes) -> None:

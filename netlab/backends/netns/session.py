@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import signal
 import socket
 import sys
@@ -21,13 +20,12 @@ from typing import Any
 
 from netlab.backends.inside import channel
 from netlab.backends.inside.supervisor import Supervisor
-from netlab.backends.protocol import Request
+from netlab.backends.protocol import Request, check_name
 from netlab.errors import LabError, TimeLimitError, UsageError
 from netlab.kernel import sandbox
 from netlab.kernel.probes import explain_refusal
 from netlab.kernel.process import Command
 
-_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)  # /proc/net/unix, where labs are found, is read by words
 _NOBODY = 65534  # the kernel's overflow id
 _PATIENCE = 30.0  # seconds for an answer that needs no work; a lab that takes longer is stuck
 
@@ -182,8 +180,7 @@ def start_detached(request: Request, name: str, *, lock: int | None = None) -> N
     if os.geteuid() == _NOBODY:
         # Whoever has no id in a lab's user namespace appears there as this one, and might command the lab.
         raise UsageError("nobody's labs end with their command", "use an account of your own for `netlab up`")
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"{name!r} cannot be a lab's name", "take up to 64 letters, digits, dots and dashes")
+    check_name(name)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         try:
             listener.bind(_address(name))
@@ -212,7 +209,7 @@ def _spawn(
     view = sandbox.View(_needed(request.visible), writable)
 
     def inside() -> None:
-        Supervisor(request, theirs, listener).main()
+        _supervise(request, theirs, listener)
 
     try:
         keeper = sandbox.spawn(inside, view, keep=keep, owned=listener is None)
@@ -234,6 +231,21 @@ def _spawn(
         os.waitpid(keeper, 0)
         raise
     return ours, keeper
+
+
+def _supervise(request: Request, owner: socket.socket, listener: socket.socket | None) -> None:
+    """Be a lab's PID 1: build it, tell the owner, serve until the owner leaves, or until told to end."""
+    supervisor = Supervisor(request, listener)
+    try:
+        supervisor.build()
+    except BaseException as error:
+        channel.send(owner, {"error": channel.encode_error(error)})
+        return
+    channel.send(owner, {"ready": True})
+    if listener is None:
+        supervisor.serve(owner)
+    owner.close()
+    supervisor.serve()
 
 
 def _needed(visible: Sequence[Path]) -> tuple[Path, ...]:
@@ -272,11 +284,17 @@ def attach(name: str) -> Session:
             raise UsageError(f"the lab named {name!r} is another user's", "start one of your own")
         return end
 
+    left = False
+
     def leave() -> None:
-        with connect() as end:
+        nonlocal left
+        if left:  # by now, another lab may have the name
+            return
+        with contextlib.suppress(UsageError, LabError), connect() as end:  # it may have ended meanwhile
             channel.send(end, {"do": "stop"})
             channel.wait(end, _PATIENCE)
         _wait_gone(name)
+        left = True
 
     connect().close()
     return Session(connect, leave)

@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netlab.kernel.engine import Answer, Engine
 from netlab.kernel.probes import PACKAGES, Finding, judge, refusal
-from netlab.kernel.readings import TOOLS, Readings
+from netlab.kernel.readings import TOOLS, OwnImage, Readings
 
 STEPS = ("unshare", "map", "namespaces", "files", "readonly", "proc", "devices", "locked", "ambient")
 FEATURES = ("packet sockets", "veth", "bridge", "nf_tables", "netem")
+OWN = OwnImage("netlab:1", "0123")
+DOCKER_ENGINE = Engine("Docker Engine", "27.5.1", (1, 47), cgroups="2", has_image=True, sources="0123")
 ALL_TRIED = dict.fromkeys((*STEPS, *FEATURES), 0)
 GOOD = Readings(
     release="6.8.0",
@@ -23,7 +26,8 @@ GOOD = Readings(
     family="debian",
     tried=ALL_TRIED,
     open_files=524288,
-    docker=0,
+    docker=Answer(code=0, engine=DOCKER_ENGINE),
+    image=OWN,
     tools={tool: f"/usr/bin/{tool}" for tool in TOOLS},
 )
 
@@ -47,7 +51,7 @@ DOCKER = replace(
     seccomp=2,
     masked_proc=True,
     tried=refused_at("unshare", errno.EPERM),
-    docker=errno.ENOENT,
+    docker=Answer(code=errno.ENOENT),
     tools={},
 )
 NO_NAMESPACES = replace(
@@ -56,7 +60,7 @@ NO_NAMESPACES = replace(
     zero_limits=("user.max_user_namespaces",),
     tried=refused_at("unshare", errno.ENOSPC),
     open_files=1024,
-    docker=errno.EACCES,
+    docker=Answer(code=errno.EACCES),
     tools={},
 )
 MACHINES = {
@@ -147,20 +151,53 @@ def test_a_refusal_ends_netlab_with_the_status_of_a_machine_error() -> None:
     assert error.hint.startswith("sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0")
 
 
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        (errno.EACCES, "usermod -aG docker"),
-        (errno.ECONNREFUSED, "systemctl start docker"),
-        (errno.ETIMEDOUT, "systemctl start docker"),
-        (errno.ENOENT, "install Docker"),
-    ],
+PODMAN = replace(
+    DOCKER_ENGINE,
+    name="Podman",
+    version="4.3.1",
+    api=(1, 41),
+    rootless=True,
+    cgroups="1",
+    limitless=("memory", "processes"),
+    has_image=False,
+    sources="",
 )
-def test_docker_has_a_cure_for_each_failure(code: int, words: str) -> None:
-    """A socket that is shut, dead or missing asks for three different things; none is needed for a lab."""
-    (docker,) = (f for f in judge(replace(GOOD, docker=code)) if f.name == "Docker")
-    assert (docker.status, docker.needed) == ("no", False)
-    assert words in docker.cure
+THERE = "unix:///run/user/1000/podman/podman.sock"
+ENGINES = {
+    "Docker Engine": Answer(code=0, engine=DOCKER_ENGINE),
+    "rootless Podman without the image": Answer(THERE, 0, PODMAN),
+    "an image of other sources": Answer(code=0, engine=replace(DOCKER_ENGINE, sources="4567")),
+    "somebody else's image": Answer(code=0, engine=replace(DOCKER_ENGINE, sources="")),
+    "too old": Answer(code=0, engine=replace(DOCKER_ENGINE, version="19.03.15", api=(1, 40))),
+    "newer than all": Answer(code=0, engine=replace(DOCKER_ENGINE, version="99", api=(2, 0))),
+    "slow": Answer(code=0, engine=Engine("Docker Engine", "27.5.1", (1, 47))),
+    "no socket": Answer(code=errno.ENOENT),
+    "nobody listens": Answer(code=errno.ECONNREFUSED),
+    "nobody listens elsewhere": Answer(THERE, errno.ECONNREFUSED),
+    "no answer in time": Answer(code=errno.ETIMEDOUT),
+    "no permission": Answer(code=errno.EACCES),
+    "something else": Answer("tcp://10.0.0.1:80", errno.EPROTO),
+    "by ssh": Answer("ssh://somewhere", errno.EPROTONOSUPPORT),
+}
+
+
+def test_what_is_said_of_engines(golden: Callable[[str, str], None]) -> None:
+    """Which engine answers, and what it lacks, is said as was agreed; a cure is a command where one does."""
+    lines = []
+    for name, answer in ENGINES.items():
+        findings = judge(replace(GOOD, docker=answer))
+        said = tuple(finding for finding in findings if finding.name in ("Docker", "netlab's image"))
+        assert len(said) == 2
+        lines.append(f"-- {name}\n{told(said)}\n")
+    golden("probes/engines.txt", "\n".join(lines))
+
+
+@pytest.mark.parametrize("answer", ENGINES.values(), ids=ENGINES)
+def test_no_lab_needs_an_engine(answer: Answer) -> None:
+    """Whatever an engine lacks, labs run; each "no" has a cure, and nothing else has."""
+    for finding in judge(replace(GOOD, docker=answer)):
+        assert not finding.needed or finding.status == "yes"
+        assert bool(finding.cure) == (finding.status == "no")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +233,7 @@ errnos = st.sampled_from(
     seccomp=st.sampled_from([0, 1, 2]),
     switches=st.tuples(st.sampled_from([None, 0, 1]), st.sampled_from([None, 0, 1])),
     privileged=st.booleans(),
-    docker=errnos,
+    docker=errnos.filter(bool),
 )
 def test_every_no_has_a_cure_and_nothing_else_has(
     tried: dict[str, int],
@@ -214,7 +251,7 @@ def test_every_no_has_a_cure_and_nothing_else_has(
         userns_clone=switches[0],
         apparmor_restricts=switches[1],
         privileged=privileged,
-        docker=docker,
+        docker=Answer(code=docker),
     )
     for finding in judge(readings):
         assert finding.detail

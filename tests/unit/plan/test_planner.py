@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import pickle
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netlab.errors import InputError, Place, UsageError
 from netlab.plan import make_plan
 from netlab.plan.commands import commands
 from netlab.plan.describe import data, text
@@ -122,6 +125,76 @@ def test_seed_is_the_topologys_unless_given() -> None:
     assert make_plan(topology).seed == 7
     assert make_plan(topology, seed=0).seed == 0
     assert make_plan(topology) == make_plan(topology, seed=7)
+
+
+def test_backend_is_the_topologys_unless_given() -> None:
+    """The file's backend holds; the caller's goes before it."""
+    topology = read("backend: docker\nnodes: {a: }")
+    assert make_plan(topology).backend == "docker"
+    assert make_plan(topology, backend="netns").backend == "netns"
+    assert make_plan(read("nodes: {a: }")).backend == "netns"
+
+
+@given(topologies())
+def test_a_backend_decides_nothing_else(topology: Topology) -> None:
+    """In containers, a lab has the same names, addresses, MACs, files and commands."""
+    spaces, containers = make_plan(topology), make_plan(topology, backend="docker")
+    assert replace(containers, backend="netns") == spaces
+    assert commands(containers) == commands(spaces)
+
+
+def test_a_backend_that_there_is_not() -> None:
+    """A caller's slip gets the nearest name."""
+    with pytest.raises(UsageError, match="there is no backend 'dokker' — did you mean 'docker'"):
+        make_plan(read("nodes: {a: }"), backend="dokker")
+
+
+IMAGES = "nodes:\n  a: {image: nginx:1.25}\n  b:\n  c:\n    image: python:3.12\n"
+
+
+def test_images_are_planned_where_there_can_be_some() -> None:
+    """A node's image is in the plan, in its text and in its data; a node without one says nothing of it."""
+    plan = make_plan(read(IMAGES), backend="docker")
+    assert [node.image for node in plan.nodes] == ["nginx:1.25", None, "python:3.12"]
+    assert [node["image"] for node in data(plan)["nodes"]] == ["nginx:1.25", None, "python:3.12"]
+    assert data(plan)["backend"] == "docker"
+    told = text(plan)
+    assert told.startswith("Lab lab: 3 nodes, seed 2012, backend docker.\n")
+    assert told.endswith("\n\na\n  image  nginx:1.25\n\nc\n  image  python:3.12\n")
+    assert "image" not in text(make_plan(read("nodes: {a: }")))
+
+
+def test_images_without_containers_are_faults() -> None:
+    """Each image is told with its place, and how to get it: all of them at once."""
+    with pytest.raises(InputError) as caught:
+        make_plan(read(IMAGES))
+    assert [fault.place for fault in caught.value.faults] == [
+        Place("lab.yaml", 2, 14),
+        Place("lab.yaml", 5, 12),
+    ]
+    assert str(caught.value.faults[0]) == (
+        "lab.yaml:2:14: the node 'a' has the image 'nginx:1.25', and the backend netns knows no images"
+        " — run it with --backend docker, or write backend: docker at the top of the file"
+    )
+
+
+def test_images_against_the_files_own_backend() -> None:
+    """Where the file has it right, the option is what has to go."""
+    with pytest.raises(InputError, match="leave out --backend netns: the file says docker"):
+        make_plan(read("backend: docker\n" + IMAGES), backend="netns")
+
+
+def test_images_of_a_topology_that_is_in_no_file() -> None:
+    """One that a program has put together has no places; the fault still names the node."""
+    with pytest.raises(InputError, match=r"^lab:1:1: the node 'a' has the image"):
+        make_plan(replace(read(IMAGES), places={}))
+
+
+@pytest.mark.parametrize("name", ["web", "web-rst"])
+def test_a_plan_can_be_sent(name: str, root: Path) -> None:
+    """A plan, with all that it holds, survives being pickled: it is built in another process."""
+    plan = make_plan(load(root / "topologies" / f"{name}.yaml"), backend="docker")
+    assert pickle.loads(pickle.dumps(plan)) == plan
 
 
 def test_a_new_node_changes_no_other() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from netlab.errors import Place
 from netlab.topology import load, parse
 from netlab.topology.model import HttpService, Topology
+from netlab.topology.vocabulary import BACKENDS
 
 
 def read(text: str, directory: Path = Path("/nowhere")) -> Topology:
@@ -28,6 +30,7 @@ def test_everything_has_a_default() -> None:
     assert [(one.name, str(one.subnet)) for one in topology.networks] == [("lan", "10.0.0.0/24")]
     assert [one.name for one in topology.node("client").interfaces] == ["eth0"]
     assert [str(one.address) for one in topology.node("client").interfaces] == ["10.0.0.1"]
+    assert (topology.backend, topology.node("client").image) == ("netns", None)
     assert topology.places == {"client": Place("lab.yaml", 1, 9)}
 
 
@@ -40,7 +43,10 @@ def test_short_forms_are_the_long_forms() -> None:
 
 def test_empty_values_are_defaults() -> None:
     """A key that is left empty means the same as one that is left out."""
-    empty = "name:\nseed:\nsearch:\nresolver:\nnetworks:\nnodes: {a: {address: , services: , firewall: }}"
+    empty = (
+        "name:\nseed:\nbackend:\nsearch:\nresolver:\nnetworks:\n"
+        "nodes: {a: {address: , services: , firewall: , image: }}"
+    )
     assert read(empty) == read("nodes: {a: }")
 
 
@@ -57,6 +63,25 @@ def test_resolver_is_the_first_that_serves_or_the_one_named() -> None:
     )
     assert read(nodes).resolver == "b"
     assert read("resolver: c\n" + nodes).resolver == "c"
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_each_backend_can_be_named(name: str) -> None:
+    """A topology says what its nodes are made of; nothing else of it changes by that."""
+    topology = read(f"backend: {name}\nnodes: {{a: }}")
+    assert topology.backend == name
+    assert replace(topology, backend="netns", places={}) == replace(read("nodes: {a: }"), places={})
+
+
+@pytest.mark.parametrize("image", ["python:3.10", "nginx", "127.0.0.1:5000/web:1e3", "2a"])
+@pytest.mark.parametrize("quote", ["", '"', "'"])
+def test_an_image_is_its_text(image: str, quote: str) -> None:
+    """A tag that looks like a number stays what was written, in block style and in braces."""
+    written = f"{quote}{image}{quote}"
+    block = read(f"backend: docker\nnodes:\n  web:\n    image: {written}\n")
+    braces = read(f"backend: docker\nnodes: {{web: {{image: {written}}}}}")
+    assert block.node("web").image == braces.node("web").image == image
+    assert block.places["web.image"] == Place("lab.yaml", 4, 12)
 
 
 def test_keys_are_their_text() -> None:
