@@ -1,5 +1,6 @@
-"""Fixtures of the system tests: the container engine, where there is one."""
+"""Fixtures of the system tests: container engines, where there are some."""
 
 from tests.system.engine.fixtures import answering, base, engine
+from tests.system.engine.rootless import podman
 
-__all__ = ["answering", "base", "engine"]
+__all__ = ["answering", "base", "engine", "podman"]

@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,7 @@ from netlab.report.dissect import dissect
 from netlab.report.pcapng import Capture, read_capture
 from tests.system import harness
 
-KINDS = ("netns", "docker", "fake")
+KINDS = ("netns", "docker", "podman", "fake")
 # What a backend does not have, and why; a test that needs it says so with `needs`.
 LACKS = {
     "fake": {
@@ -100,15 +99,18 @@ def _require(kind: str, capability: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def backend(kind: str, request: pytest.FixtureRequest) -> Backend:
-    """Give a backend that the machine has all for."""
-    if kind == "fake":
-        return FakeBackend()
-    if kind == "docker":
-        if kind not in backends.BACKENDS or find_spec(backends.BACKENDS[kind]) is None:
-            pytest.skip("there is no docker backend yet")
-        request.getfixturevalue("engine")
-    return backends.find(kind)
+def backend(kind: str, request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Give a backend that the machine has all for; that of Podman is Docker's, with another socket."""
+    if kind == "podman":
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DOCKER_HOST", request.getfixturevalue("podman"))
+            yield backends.find("docker")
+    elif kind == "fake":
+        yield FakeBackend()
+    else:
+        if kind == "docker":
+            request.getfixturevalue("engine")
+        yield backends.find(kind)
 
 
 @pytest.fixture(scope="module")
@@ -267,11 +269,10 @@ def test_a_program_that_cannot_be_run(session: Session, program: str, status: in
 
 def test_a_file_that_is_no_program(session: Session, scripts: Path) -> None:
     """A file of the caller's that may not be executed is 126, with the sentence that it cannot be run."""
-    path = scripts / "no-program"
-    path.write_text("no program\n")
-    done = do(session, str(path), directory=str(scripts))
+    (scripts / "no-program").write_text("no program\n")
+    done = do(session, "./no-program", directory=str(scripts))
     assert (done.status, done.out) == (126, b"")
-    assert done.err.startswith(f"netlab: {path}: cannot be run in node client: ".encode())
+    assert done.err.startswith(b"netlab: ./no-program: cannot be run in node client: ")
 
 
 def test_a_program_by_its_path(session: Session) -> None:

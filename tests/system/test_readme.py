@@ -40,12 +40,24 @@ def run(line: str, directory: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_commands_run_in_order(root: Path, scratch: Path) -> None:
     """Each line of the shell block succeeds, in the order in which a reader would type them."""
-    (block,) = blocks((root / "README.md").read_text(), "sh")
+    block, _ = blocks((root / "README.md").read_text(), "sh")
     lines = [line for line in block.splitlines() if line.strip()]
     assert len(lines) >= 9
     name = f"readme-{os.getpid()}"
     for line in lines:
         done = run(_named(line, name), scratch)
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+
+
+def test_the_commands_of_containers_run(root: Path, scratch: Path, base: str) -> None:
+    """So does each line of the block on containers, with a base that is there for one that would be fetched."""
+    _, block = blocks((root / "README.md").read_text(), "sh")
+    lines = block.splitlines()
+    assert len(lines) == 4
+    for line in lines:
+        typed = line.replace("--pull", f"--base {base}")
+        typed = typed.replace("make ", f"make -C {root} ARGS='--out {scratch}/made' ")
+        done = run(typed, scratch)
         assert done.returncode == 0, (line, done.stdout, done.stderr)
 
 

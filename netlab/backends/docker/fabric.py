@@ -29,6 +29,7 @@ from netlab.backends.inside.supervisor import Supervisor
 from netlab.backends.protocol import Request
 from netlab.errors import LabError
 from netlab.kernel import syscalls as sc
+from netlab.kernel.namespace import entered, write_sysctl
 from netlab.plan.model import Plan
 from netlab.wiring import wire
 
@@ -88,6 +89,9 @@ def _make_nodes(leased: bool, plan: Plan) -> dict[str, NodeSpace]:
     """Wire the nodes' containers as they come, then let the driver start those of their own images."""
     processes = _wait_for((f"node/{node.name}" for node in plan.nodes), leased)
     nodes = {node.name: _space(node.name, processes[f"node/{node.name}"], plan) for node in plan.nodes}
+    for node in nodes.values():
+        with entered(node.network):  # engines leave it on in one kind of container, and turn it off in another
+            write_sysctl("-net.ipv6.conf.all.disable_ipv6", "0", node.plan.name)
     fabric = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     wire(plan, fabric, {name: node.network for name, node in nodes.items()})
     os.close(fabric)
