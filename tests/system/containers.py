@@ -142,7 +142,7 @@ class Proxy:
                     self.notice(number, ANSWERED)
                 is_answered = True
                 if not data:
-                    return b""
+                    raise ConnectionError("the engine has closed the connection")
                 client.sendall(data)
             if client in ready:
                 data = client.recv(1 << 16)

@@ -178,10 +178,16 @@ def user(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.fixture
-def place(user: str, tmp_path: Path) -> Iterator[Desk]:
-    """Sit at a desk as that user."""
+def place(engine: Engine, tmp_path: Path) -> Iterator[Desk]:
+    """Sit at a desk, as a user whom nobody else is; nothing of theirs is left in the end."""
     with desk(tmp_path) as made:
         yield made
+        containers.remove(engine, whose(made))
+
+
+def whose(place: Desk) -> str:
+    """Return the user whose labs those of a desk are."""
+    return place.environment["LOGNAME"]
 
 
 def assert_gone(engine: Engine, user: str) -> None:
@@ -318,7 +324,7 @@ def _states(engine: Engine, user: str) -> set[str]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("request_number", [5, 8, 12])
 def test_a_signal_during_the_start(
-    engine: Engine, place: Desk, user: str, monkeypatch: pytest.MonkeyPatch, number: int, request_number: int
+    engine: Engine, place: Desk, monkeypatch: pytest.MonkeyPatch, number: int, request_number: int
 ) -> None:
     """Ctrl-C, or SIGTERM, ends the command with the shell's status, without a traceback, and the lab."""
     command: subprocess.Popen[str] | None = None
@@ -336,7 +342,7 @@ def test_a_signal_during_the_start(
         )
         known.set()
         _, errors = command.communicate(timeout=harness.PATIENCE)
-        assert_gone(engine, user)
+        assert_gone(engine, whose(place))
     assert command.returncode == 128 + number
     assert "Traceback" not in errors
     assert len(errors.splitlines()) <= 1, errors
@@ -346,7 +352,7 @@ def test_a_signal_during_the_start(
 # -- many ----------------------------------------------------------------------------------------------
 
 
-def test_the_same_lab_five_times_at_once(engine: Engine, place: Desk, user: str) -> None:
+def test_the_same_lab_five_times_at_once(engine: Engine, place: Desk) -> None:
     """They do not meet: the same names and addresses, five networks."""
     argv = ["run", "--backend", "docker"]
     where = ["topologies/web.yaml", "client", "--", "curl", "-s", "http://www.lab.test/hello.txt"]
@@ -355,10 +361,10 @@ def test_the_same_lab_five_times_at_once(engine: Engine, place: Desk, user: str)
     assert [run.returncode for run in runs] == [0] * 5, done
     assert len({out for out, _ in done}) == 1
     assert done[0][0] == (place.directory / "topologies" / "www" / "hello.txt").read_text()
-    assert_gone(engine, user)
+    assert_gone(engine, whose(place))
 
 
-def test_one_name_twice_at_once(engine: Engine, place: Desk, user: str) -> None:
+def test_one_name_twice_at_once(engine: Engine, place: Desk) -> None:
     """Of two `netlab up` of one name at the same moment one wins, and the other says why it did not."""
     both = [place.start("up", "--backend", "docker", "topologies/web.yaml", "--name", "one") for _ in "12"]
     errors = [each.communicate(timeout=100)[1] for each in both]
@@ -367,10 +373,10 @@ def test_one_name_twice_at_once(engine: Engine, place: Desk, user: str) -> None:
     assert errors[statuses.index(2)] == (
         "a lab named 'one' is running already — end it with `netlab down one`, or give this one a --name\n"
     )
-    assert len(containers.of_user(engine, user)) == 4
+    assert len(containers.of_user(engine, whose(place))) == 4
     assert place.netlab("exec", "client", "--", "echo", "yes").stdout == "yes\n"
     assert place.netlab("down", "one").stdout == "lab one is down\n"
-    assert containers.of_user(engine, user) == []
+    assert containers.of_user(engine, whose(place)) == []
 
 
 # -- labs that outlive their makers --------------------------------------------------------------------
@@ -384,7 +390,7 @@ def up(place: Desk) -> Desk:
     return place
 
 
-def test_the_verbs_of_a_lab_that_runs(engine: Engine, up: Desk, user: str, tmp_path: Path) -> None:
+def test_the_verbs_of_a_lab_that_runs(engine: Engine, up: Desk, tmp_path: Path) -> None:
     """`ps`, `exec`, `shell`, `logs`, `capture` and `down` find it as they find a sandbox."""
     assert up.left() == [], "no process of ours keeps it"
     assert "docker" in up.netlab("ps").stdout
@@ -401,7 +407,7 @@ def test_the_verbs_of_a_lab_that_runs(engine: Engine, up: Desk, user: str, tmp_p
     assert capture.returncode == 0, errors
     assert len(read_capture(file).frames) == 2
     assert up.netlab("down").stdout == "lab web is down\n"
-    assert containers.of_user(engine, user) == []
+    assert containers.of_user(engine, whose(up)) == []
     assert up.netlab("ps").stdout == ""
     up.assert_nothing_left()
 

@@ -40,9 +40,8 @@ TINY = "netlab-test/tiny"
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """Sit at a desk as a user whom nobody else is."""
-    monkeypatch.setenv("LOGNAME", containers.make_user())
+def place(tmp_path: Path) -> Iterator[Desk]:
+    """Sit at a desk."""
     (tmp_path / "desk").mkdir()
     with desk(tmp_path / "desk") as made:
         yield made
