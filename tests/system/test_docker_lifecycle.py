@@ -247,7 +247,7 @@ def test_no_namespace_is_left(engine: Engine, user: str, kinds: Path) -> None:
         maker.close()
     assert len(ids) == 5
     assert len(seen) >= 5
-    assert len(mounted) >= 4, "each container but the one that shares another's network"
+    assert mounted, "the test must see what it is to miss"
     # The engine's empty files stay for a minute; what they held has gone when they are no mounts any more.
     harness.wait_for(lambda: not in_groups(ids) and not held_by_engine(names), SOON)
     assert [harness.read(pid, "cmdline") for pid in in_groups(ids)] == []

@@ -26,6 +26,8 @@ import docker.errors
 import pytest
 
 from netlab.backends.docker import image
+from netlab.backends.docker.engine import connect
+from netlab.errors import NetlabError
 from tests.system import containers, harness
 from tests.system.commandline import Desk, desk
 from tests.system.engine.fixtures import lacking
@@ -41,10 +43,12 @@ TINY = "netlab-test/tiny"
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Desk]:
-    """Sit at a desk."""
+    """Sit at a desk; nothing of its user's is left in the end, where there is an engine at all."""
     (tmp_path / "desk").mkdir()
     with desk(tmp_path / "desk") as made:
         yield made
+        with contextlib.suppress(NetlabError), contextlib.closing(connect()) as engine:
+            containers.remove(engine, made.environment["LOGNAME"])
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_the_commands_run_in_order(root: Path, scratch: Path) -> None:
 
 
 def test_the_commands_of_containers_run(root: Path, scratch: Path, base: str) -> None:
-    """So does each line of the block on containers, with a base that is there for one that would be fetched."""
+    """So does each line of the block on containers, with a base that need not be fetched."""
     _, block = blocks((root / "README.md").read_text(), "sh")
     lines = block.splitlines()
     assert len(lines) == 4
