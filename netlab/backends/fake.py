@@ -226,12 +226,13 @@ class FakeBackend:
         """Start a lab that ends with `close`."""
         return Session(request)
 
-    def start_detached(self, request: Request, name: str, *, lock: int | None = None) -> None:  # noqa: ARG002 — this process has it
+    def start_detached(self, request: Request, name: str, *, lock: int | None = None) -> bool:
         """Start a lab under a name; UsageError where that is taken, or is none."""
         check_name(name)
         if name in self.names():
             raise UsageError(f"a lab named {name!r} is running already", "give this one another name")
         self.labs[name] = Session(request)
+        return lock is not None
 
     def attach(self, name: str) -> Session:
         """Find a lab by its name; UsageError where there is none."""

@@ -109,10 +109,10 @@ class Backend(Protocol):
         come up; then nothing of it is left.
         """
 
-    def start_detached(self, request: Request, name: str, *, lock: int | None = None) -> None:
+    def start_detached(self, request: Request, name: str, *, lock: int | None = None) -> bool:
         """Start a lab that outlives this process, under a name; UsageError where that is taken, or is none.
 
-        Where the backend can, the lab holds `lock`, a file's descriptor, for as long as it runs.
+        Returns whether the lab holds `lock`, a file's descriptor, for as long as it runs.
         """
 
     def attach(self, name: str) -> Session:

@@ -56,6 +56,9 @@ def compose_command(topology: Path, out: Path | None, image: str | None, seed: i
     console.require_directory()
     if out is not None and out.resolve() == topology.resolve():
         raise UsageError(f"{out} is the topology itself", "give the Compose file another name")
+    if out is not None and out.exists() and not _is_ours(out):
+        hint = "give another name, or remove it"
+        raise UsageError(f"{out} is there already, and no export of netlab's", hint)
     place, *contents = _mounts(loaded, topology, out.parent if out is not None else Path())
     _require_same_places(topology, place, contents)
     name = out.name if out is not None else f"{loaded.name}.compose.yaml"
@@ -68,6 +71,17 @@ def compose_command(topology: Path, out: Path | None, image: str | None, seed: i
     with console.writing(out):
         out.write_text(text, encoding="utf-8")
     console.note(f"written: {out}")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is an earlier export, or cannot be told: to write it says then why it cannot be."""
+    from netlab.report.compose import AUTHOR
+
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return AUTHOR in file.readline()
+    except OSError:
+        return True
 
 
 def _mounts(loaded: Topology, topology: Path, start: Path) -> list[Mount]:

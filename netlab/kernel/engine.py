@@ -24,7 +24,7 @@ _LARGEST = 1 << 20
 # What the header Server calls a program.
 _NAMES = {"docker": "Docker Engine", "libpod": "Podman"}
 # What /info calls a limit that the engine can set on a container.
-_LIMITS = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "CPU time"}
+LIMITS = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "CPU time"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +105,20 @@ def describe(headers: Mapping[str, str]) -> Engine:
 
 def with_info(engine: Engine, info: Mapping[str, Any]) -> Engine:
     """Add the answer to /info, in which Docker and Podman say differently that they are rootless."""
-    rootless = info.get("Rootless") is True or "name=rootless" in (info.get("SecurityOptions") or [])
     cgroups = str(info.get("CgroupVersion", ""))
-    # Podman tells what its machine could limit; cgroups of version 1 are root's alone.
-    none = rootless and cgroups == "1"
-    limitless = tuple(word for key, word in _LIMITS.items() if none or info.get(key) is False)
-    return replace(engine, rootless=rootless, cgroups=cgroups, limitless=limitless)
+    return replace(engine, rootless=_is_rootless(info), cgroups=cgroups, limitless=limitless(info))
+
+
+def limitless(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what an engine cannot limit, of LIMITS, by its answer to /info."""
+    # Podman tells what its machine could limit; cgroups of version 1 are root's alone, and where those of
+    # version 2 are not the user's, its word on processes is wrong.
+    none = _is_rootless(info) and (str(info.get("CgroupVersion")) == "1" or not info.get("MemoryLimit"))
+    return tuple(word for key, word in LIMITS.items() if none or not info.get(key))
+
+
+def _is_rootless(info: Mapping[str, Any]) -> bool:
+    return info.get("Rootless") is True or "name=rootless" in (info.get("SecurityOptions") or [])
 
 
 def with_image(engine: Engine, image: Mapping[str, Any] | None) -> Engine:

@@ -225,9 +225,11 @@ def start_detached(
     """
     out, lock = (record.path, record.lock) if record is not None else (None, None)
     request = Request(plan, out, visible=(*visible, *_content(plan)))
-    backends.find(plan.backend).start_detached(request, name, lock=lock)
-    if lock is not None:
-        os.close(lock)
+    holds = backends.find(plan.backend).start_detached(request, name, lock=lock)
+    if record is not None:
+        if not holds:
+            record.lend(plan.backend, name)
+        os.close(record.lock)
 
 
 def attach(name: str | None = None) -> Lab:

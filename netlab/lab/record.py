@@ -28,6 +28,8 @@ _NOTE = b"A run of netlab was recorded in this directory; the next one that is r
 _CAPTURE, _TRACE, _KERNEL, _LOGS = "capture.pcapng", "trace.txt", "kernel.json", "logs"
 _FILES = (_CAPTURE, _TRACE, _KERNEL)
 _MOST_AT_ONCE = 1000
+_LENT = "Lent to the lab: "  # a line of the marker
+_MOST_NOTED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,10 @@ class Record:
     def trace(self) -> Path:
         """One line for each of them."""
         return self.path / _TRACE
+
+    def lend(self, backend: str, lab: str) -> None:
+        """Leave the directory to a lab that cannot hold the lock: nobody has it until that lab has ended."""
+        os.write(self.lock, f"{_LENT}{backend} {lab}\n".encode())
 
     def write_trace(self) -> Trace:
         """Write the trace of the capture and return it; raises as the function of that name."""
@@ -104,15 +110,30 @@ def _try_claim(directory: Path) -> Record | None:
     lock = os.open(directory / MARKER, flags, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_lent(os.read(lock, _MOST_NOTED).decode(errors="replace")):
+            os.close(lock)
+            return None
         _empty(directory)
-        if os.fstat(lock).st_size == 0:
-            os.write(lock, _NOTE)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, _NOTE, 0)
+        os.lseek(lock, 0, os.SEEK_END)
     except OSError as error:
         os.close(lock)
         if error.errno == errno.EWOULDBLOCK:
             return None
         raise
     return Record(directory.resolve(), directory, lock)
+
+
+def _is_lent(note: str) -> bool:
+    """Whether a directory's marker names a lab that runs and will write there."""
+    from netlab import backends
+
+    for line in note.splitlines():
+        backend, _, lab = line.removeprefix(_LENT).partition(" ")
+        if line.startswith(_LENT) and backend in backends.BACKENDS:
+            return lab in backends.find(backend).names()
+    return False
 
 
 def _check_is_ours(directory: Path) -> None:

@@ -15,16 +15,19 @@ from ipaddress import IPv4Address, IPv4Network
 
 from netlab.errors import UsageError
 from netlab.plan.model import Plan, PlannedNode, Port
+from netlab.plan.seal import IMAGE_CAPABILITIES, NODE_CAPABILITIES, NODE_LIMITS
 
 Value = str | int | bool | Sequence["Value"] | Mapping[str, "Value"]
 Settings = dict[str, Value]
 
-_NODE_CAPABILITIES = ["NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW"]
-# What the programs of a foreign image take besides, to change their user and their files.
-_IMAGE_CAPABILITIES = [*_NODE_CAPABILITIES, "CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"]
-_LIMITS: Settings = {"mem_limit": "512m", "cpus": 1, "pids_limit": 512}
+_LIMITS: Settings = {
+    "mem_limit": f"{NODE_LIMITS.memory >> 20}m",
+    "cpus": int(NODE_LIMITS.cpus),
+    "pids_limit": NODE_LIMITS.processes,
+}
 # Without it the host has an address on the bridge, which every container reaches.
 _NO_HOST_ADDRESS = {"com.docker.network.bridge.inhibit_ipv4": "true"}
+AUTHOR = "as `netlab export compose` wrote it."  # how a file's first line ends
 _NOBODY = "127.0.0.1"  # as name server: asked inside the container, where nobody answers
 
 # What every reader of YAML, 1.1 or 1.2, takes for text.
@@ -80,11 +83,11 @@ def _services(plan: Plan, placement: Placement) -> Iterator[tuple[str, Settings]
     for node in plan.nodes:
         if node.image is None or node.services or node.rules:
             # A process 1 that hands on SIGTERM: `down` is not held up.
-            own: Settings = {"image": placement.image, "init": True, **_sealed(_NODE_CAPABILITIES)}
+            own: Settings = {"image": placement.image, "init": True, **_sealed(NODE_CAPABILITIES)}
             yield node.name, own | _network_settings(node) | _work(node, placement)
         if node.image is None:
             continue
-        foreign: Settings = {"image": node.image, "stdin_open": True, **_sealed(_IMAGE_CAPABILITIES)}
+        foreign: Settings = {"image": node.image, "stdin_open": True, **_sealed(IMAGE_CAPABILITIES)}
         if node.services or node.rules:
             beside: Settings = {"network_mode": f"service:{node.name}", "depends_on": [node.name]}
             yield f"{node.name}.image", foreign | beside  # no node's name has a dot
@@ -230,7 +233,7 @@ def _without(service: Settings, shared: Settings) -> Settings:
 
 def _head(plan: Plan, placement: Placement) -> Iterator[str]:
     compose = f"docker compose -p {plan.name.lower()} -f {_visible(shlex.quote(placement.file))}"
-    yield f"# The lab {plan.name} for Docker Compose, as `netlab export compose` wrote it."
+    yield f"# The lab {plan.name} for Docker Compose, {AUTHOR}"
     yield "#"
     yield f"#   {compose} up -d"
     yield f"#   {compose} exec {plan.nodes[0].name} ip address"

@@ -28,6 +28,7 @@ import star
 from netlab import lab
 from netlab.backends.docker import containers, guard, image, session  # noqa: F401 — what a start imports
 from netlab.backends.docker.engine import connect
+from netlab.backends.docker.starting import AT_ONCE, abilities
 from netlab.errors import MachineError
 from netlab.plan import make_plan
 from netlab.plan.model import Plan, PlannedNode
@@ -124,7 +125,7 @@ class Project:
 
 
 def _each(verb: Callable[[Any], None], those: Iterable[Any]) -> None:
-    with ThreadPoolExecutor(session._AT_ONCE) as pool:  # Compose sets no limit; 16 make no difference
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # Compose sets no limit; 16 make no difference
         for done in [pool.submit(verb, each) for each in those]:
             done.result()
 
@@ -138,7 +139,7 @@ def main() -> None:
     try:
         engine = connect()
         image.check(engine.image(image.tag()))
-        can = session._abilities(engine.info())
+        can = abilities(engine.info())
         engine.close()
     except MachineError as error:
         print(error, file=sys.stderr)

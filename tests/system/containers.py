@@ -146,6 +146,11 @@ class Proxy:
                 client.sendall(data)
             if client in ready:
                 data = client.recv(1 << 16)
+                if not hijacked and not data and not is_answered:
+                    # The engine sees that nobody waits any more, as it would; we learn when it is done.
+                    engine.shutdown(socket.SHUT_WR)
+                    engine.recv(1)
+                    self.notice(number, ANSWERED)
                 if not hijacked or not data:
                     return data
                 engine.sendall(data)

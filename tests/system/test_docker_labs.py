@@ -40,9 +40,7 @@ def test_a_lab_in_containers(
         done = desk.netlab("lab", "run", name, "--backend", backend, "--out", backend)
         assert (done.returncode, done.stderr) == (0, "")
         # What no seed decides: a kernel's numbers and times, and what /etc/services calls a port.
-        told[backend] = re.findall(
-            r"^ ?\d\. (?:yes|no)|\S+ A \S+|SHA-256 \w+", done.stdout, re.MULTILINE
-        )
+        told[backend] = re.findall(r"^ ?\d\. (?:yes|no)|\S+ A \S+|SHA-256 \w+", done.stdout, re.MULTILINE)
     assert told["netns"] == told["docker"] != []
     done = desk.netlab("trace", "diff", "netns", "docker")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout

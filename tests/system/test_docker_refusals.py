@@ -206,48 +206,57 @@ def test_what_answers_is_no_engine(
 
 @dataclass(frozen=True)
 class Version:
-    """A netlab of a version of its own, whose image is `tag`, to be put in front of PYTHONPATH."""
+    """A netlab of a version of its own, under `directory`."""
 
     directory: Path
-    tag: str
+
+    def run(self, place: Desk, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python at a desk, with this netlab."""
+        environment = place.environment | {"PYTHONPATH": str(self.directory)}
+        return place.run([sys.executable, "-c", program, *arguments], env=environment)
+
+    def up(self, place: Desk) -> subprocess.CompletedProcess[str]:
+        """Run its `netlab up`."""
+        return self.run(place, harness.NETLAB[2], *UP)
+
+    def tag(self, place: Desk) -> str:
+        """Return the name of its image."""
+        program = "from netlab.backends.docker import image; print(image.tag())"
+        return self.run(place, program).stdout.strip()
 
 
 @pytest.fixture
-def version(tmp_path: Path, engine: Engine) -> Iterator[Version]:
-    """Give a copy of netlab with a version of its own; its image is removed in the end."""
-    word = uuid.uuid4().hex[:12]
-    made = Version(tmp_path / "copy", f"netlab:0-{word}")
-    shutil.copytree(
-        harness.ROOT / "netlab", made.directory / "netlab", ignore=shutil.ignore_patterns("__pycache__")
-    )
+def version(tmp_path: Path) -> Version:
+    """Give a copy of netlab with a version of its own."""
+    made = Version(tmp_path / "copy")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(harness.ROOT / "netlab", made.directory / "netlab", ignore=ignored)
     named = made.directory / "netlab_l4-0.dist-info" / "METADATA"
     named.parent.mkdir()
-    named.write_text(f"Metadata-Version: 2.1\nName: netlab-l4\nVersion: 0+{word}\n")
-    yield made
-    with contextlib.suppress(docker.errors.APIError):
-        engine.api.remove_image(made.tag)
+    named.write_text(f"Metadata-Version: 2.1\nName: netlab-l4\nVersion: 0+{uuid.uuid4().hex[:12]}\n")
+    return made
 
 
-def up_as(place: Desk, version: Version) -> subprocess.CompletedProcess[str]:
-    """Run `netlab up` of that version."""
-    environment = place.environment | {"PYTHONPATH": str(version.directory)}
-    return place.netlab(*UP, env=environment)
-
-
+@pytest.mark.usefixtures("engine")
 def test_netlabs_image_is_missing(place: Desk, version: Version) -> None:
     """The sentence names it, and what makes it: status 3."""
-    done = up_as(place, version)
-    what = f"the container engine has no image {version.tag} — make it: netlab image build"
+    done = version.up(place)
+    tag = version.tag(place)
+    assert tag.startswith("netlab:0-")
+    what = f"the container engine has no image {tag} — make it: netlab image build"
     assert (done.returncode, done.stderr) == (3, f"netlab: {what}\n")
 
 
 def test_netlabs_image_is_of_other_sources(place: Desk, version: Version, engine: Engine) -> None:
-    """One that was made before netlab was changed is not used: status 3."""
-    name, _, tag = version.tag.partition(":")
-    engine.api.tag(image.tag(), name, tag)
+    """What has the name, and was made of something else, is not used: status 3."""
     (version.directory / "netlab" / "changed.py").write_text("# new\n")
-    done = up_as(place, version)
-    what = f"the image {version.tag} was made of other sources than this netlab's"
+    tag = version.tag(place)
+    engine.api.tag(image.tag(), *tag.split(":"))
+    try:
+        done = version.up(place)
+    finally:
+        engine.api.remove_image(tag)
+    what = f"the image {tag} was made of other sources than this netlab's"
     assert (done.returncode, done.stderr) == (3, f"netlab: {what} — make it: netlab image build\n")
 
 
@@ -303,8 +312,9 @@ def make_image(engine: Engine) -> Iterator[Callable[..., str]]:
 
 def test_an_image_without_a_shell(place: Desk, make_image: Callable[..., str]) -> None:
     """`netlab shell` says that there is none, with a shell's status; the node beside it has one."""
-    assert refusal(place, "up", write_topology(place, make_image("sleep", "1000"))) == (0, "")
-    what = "sh: command not found in node own — install it, or check the name and $PATH"
+    name = make_image("sleep", "1000")
+    assert refusal(place, "up", write_topology(place, name)) == (0, "")
+    what = f"sh: command not found in image {name} of node own — install it, or check the name and $PATH"
     assert refusal(place, "shell", "own") == (127, f"netlab: {what}\n")
     assert place.netlab("shell", "plain", input="hostname\n").stdout == "plain\n"
     assert refusal(place, "down") == (0, "")
@@ -333,12 +343,11 @@ def test_an_image_that_complains_and_ends(
 def test_an_image_whose_program_is_not_there(
     place: Desk, engine: Engine, make_image: Callable[..., str]
 ) -> None:
-    """What the engine refuses is passed on, in a sentence: status 3."""
+    """The sentence names node, image and program: status 3."""
     name = make_image("sh", command="/bin/nothing")
-    status, errors = refusal(place, "up", write_topology(place, name))
-    assert status == 3
-    assert errors.startswith(f"netlab: the container engine refused to start image {name} of node own: ")
-    assert "/bin/nothing" in errors
+    what = f"image {name} of node own cannot start: its program /bin/nothing is not in it"
+    found = refusal(place, "up", write_topology(place, name))
+    assert found == (3, f"netlab: {what} — choose an image that starts something\n")
     assert containers.of_user(engine, place.environment["LOGNAME"]) == []
 
 

@@ -56,7 +56,7 @@ def test_the_commands_of_containers_run(root: Path, scratch: Path, base: str) ->
     assert len(lines) == 4
     for line in lines:
         typed = line.replace("--pull", f"--base {base}")
-        typed = typed.replace("make ", f"make -C {root} ARGS='--out {scratch}/made' ")
+        typed = typed.replace("make ", f"make -C {root} ").replace("runs/", f"{scratch}/runs/")
         done = run(typed, scratch)
         assert done.returncode == 0, (line, done.stdout, done.stderr)
 

@@ -1,6 +1,7 @@
 """Nothing leaves a lab, and nothing of the host is reached from it: by route, packet, socket or file.
 
-What concerns packets holds with every backend; files and processes are the sandbox's, or `test_docker_seal`'s.
+What concerns packets holds with every backend; what concerns files and processes of containers is in
+`test_docker_seal`.
 """
 
 from __future__ import annotations

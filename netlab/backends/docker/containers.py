@@ -5,12 +5,15 @@ Names and labels tell whose a container is; nothing is found by its name's form.
 
 from __future__ import annotations
 
+import io
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from netlab.plan.model import Plan, PlannedNode
+from netlab.plan.seal import IMAGE_CAPABILITIES, NODE_CAPABILITIES, NODE_LIMITS, Limits
 
 LAB, USER, NAME, ROLE, NODE = (f"netlab.{word}" for word in ("lab", "user", "name", "role", "node"))
 FABRIC, IMAGE = "fabric", "image"
@@ -18,26 +21,11 @@ FABRIC, IMAGE = "fabric", "image"
 JOB = "/run/netlab-job"  # where the fabric's PID 1 finds what it is to do
 PLACE = "NETLAB_PLACE"  # in a container's environment: by it the fabric knows whose processes it sees
 
-# Crafted packets, the node's own addresses and rules, ports below 1024: all that a node needs.
-NODE_CAPABILITIES = ("NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW")
 # To join and enter the nodes' namespaces, to signal what runs there, and to take all these from it.
 FABRIC_CAPABILITIES = (*NODE_CAPABILITIES, "KILL", "SETPCAP", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE")
-# An image's own programs change their user, as Docker lets them.
-IMAGE_CAPABILITIES = (*NODE_CAPABILITIES, "CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID")
-
 _MEBIBYTE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a container may use, as far as the engine can limit it: bytes, processes, CPUs."""
-
-    memory: int
-    processes: int
-    cpus: float
-
-
-NODE_LIMITS = Limits(512 * _MEBIBYTE, 512, 1)
 # Commands, scripts and services of all nodes are its children.
 FABRIC_LIMITS = Limits(4096 * _MEBIBYTE, 4096, 2)
 
@@ -56,11 +44,14 @@ class Lab:
     can: frozenset[str]
     name: str | None = None
 
-    def container(self, role: str) -> str:
-        """Return a container's name. That of a named lab's fabric is taken once, and so is the lab's."""
-        if role == FABRIC and self.name is not None:
-            return f"netlab-{self.user}.{self.name}"  # a lab's name has no dot: no two users' are one
-        return f"netlab-{self.id}-{role}"
+    def container(self, *place: str) -> str:
+        """Return a container's name: the fabric's, or that of a node, or of a node and its image.
+
+        That of a named lab's fabric is taken once, and so is the lab's. No name of a lab or node has a dot.
+        """
+        if not place and self.name is not None:
+            return f"netlab-{self.user}.{self.name}"
+        return ".".join((f"netlab-{self.id}", *place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +62,30 @@ class Job:
     out: Path | None
     warm: bool
     leased: bool
+
+    def packed(self) -> bytes:
+        """Return it as bytes that another version of Python reads as well."""
+        packed = io.BytesIO()
+        _Pickler(packed).dump(self)
+        return packed.getvalue()
+
+    @staticmethod
+    def unpacked(data: bytes) -> Job:
+        """Return what `packed` made; for the fabric alone, which nobody but the driver writes to."""
+        job: Job = pickle.loads(data)  # noqa: S301
+        return job
+
+
+class _Pickler(pickle.Pickler):
+    """Says a path in words of its own: where pathlib keeps its classes has changed."""
+
+    def reducer_override(self, value: object) -> Any:  # noqa: ANN401 — pickle's own
+        return (as_path, (str(value),)) if isinstance(value, Path) else NotImplemented
+
+
+def as_path(text: str) -> Path:
+    """Return a path."""
+    return Path(text)
 
 
 def fabric(lab: Lab) -> dict[str, Any]:
@@ -147,6 +162,6 @@ def _host(lab: Lab, capabilities: tuple[str, ...], limits: Limits) -> dict[str, 
         host["Memory"] = limits.memory
     if "processes" in lab.can:
         host["PidsLimit"] = limits.processes
-    if "cpus" in lab.can:
+    if "CPU time" in lab.can:
         host["NanoCpus"] = int(limits.cpus * 1_000_000_000)
     return host

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import json
 import os
 import select
@@ -67,16 +68,9 @@ class Conversation:
                 if kind == WORDS:
                     return answer(data)
 
-    def read_all(self) -> bytes:
-        """Return all output until its end."""
-        told = bytearray()
-        while True:
-            for kind, data in self.receive():
-                if kind == WORDS:
-                    answer(data)
-                elif not data:
-                    return bytes(told)
-                told += data
+    def output(self) -> io.BufferedReader:
+        """Return a file that reads the output."""
+        return io.BufferedReader(_Output(self))
 
     def close(self) -> None:
         """Leave; what was run over the conversation ends with it."""
@@ -86,6 +80,31 @@ class Conversation:
         lines = self._faults.decode(errors="replace").strip().splitlines()
         why = f" ({lines[-1]})" if lines else ""
         return LabError(f"the lab has ended{why}", "start it again")
+
+
+class _Output(io.RawIOBase):
+    """A conversation's output as a file."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._held = bytearray()
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — anything that holds bytes
+        while not self._held and not self._ended:
+            for kind, data in self._conversation.receive():
+                if kind == WORDS:
+                    answer(data)
+                else:
+                    self._held += data
+                    self._ended |= not data
+        size = min(len(buffer), len(self._held))
+        buffer[:size] = self._held[:size]
+        del self._held[:size]
+        return size
 
 
 def answer(data: bytes) -> dict[str, Any]:
@@ -109,6 +128,7 @@ class Running:
         self._error: Exception | None = None
         self._pipes = (self._ended, self._end, self._woken, self._wake) = (*os.pipe(), *os.pipe())
         self._room = WINDOW
+        self._held: dict[int, bytearray] = {}  # output by descriptor that is not taken yet
         self._left = False
         request = {"message": message, "streams": _streams(self._stdio), "terminal": terminal}
         if terminal:
@@ -128,13 +148,16 @@ class Running:
 
     def wait(self, seconds: float | None = None) -> int:
         """Wait for the end and return the exit status."""
+        if self._left:
+            raise LabError("the command was left")
         poll = select.poll()
         poll.register(self._ended, select.POLLIN)
         if not poll.poll(None if seconds is None else seconds * 1000):
             raise TimeLimitError(f"the command still runs after {seconds:g} s")
         if self._error is not None:
             raise self._error
-        assert self._status is not None
+        if self._status is None:
+            raise LabError("the command was left")
         return self._status
 
     def signal(self, number: int) -> None:
@@ -164,18 +187,10 @@ class Running:
             os.write(self._end, b"\0")
 
     def _exchange(self) -> None:
-        """Carry bytes both ways until the command has ended, or the caller leaves."""
-        poll = select.poll()
-        poll.register(self._conversation, select.POLLIN)
-        poll.register(self._woken, select.POLLIN)
+        """Carry bytes both ways until the command has ended and its output is taken, or the caller leaves."""
         source = self._stdio[0] if len(self._stdio) > 1 else None
-        reads = False
-        while self._status is None:
-            wanted = source is not None and self._room > 0
-            if wanted != reads and source is not None:
-                poll.register(source, select.POLLIN) if wanted else poll.unregister(source)
-                reads = wanted
-            ready = {descriptor for descriptor, _ in poll.poll(_RESIZE_MS if self._terminal else None)}
+        while self._status is None or self._held:
+            ready = self._wait(source)
             if self._woken in ready:
                 return
             if self._terminal:
@@ -184,12 +199,24 @@ class Running:
                 data = _read(source)
                 self._room -= len(data)
                 self._conversation.send(frame(OUTPUT, data))
-                if not data:
-                    poll.unregister(source)
-                    source = None
+                source = source if data else None
+            for target in [each for each in self._held if each in ready]:
+                self._deliver(target)
             if self._conversation.fileno() in ready:
                 for kind, data in self._conversation.receive():
                     self._take(kind, data)
+
+    def _wait(self, source: int | None) -> set[int]:
+        """Wait for what can be done next; while output is held, no more is heard, so that it stays little."""
+        poll = select.poll()
+        poll.register(self._woken, select.POLLIN)
+        if source is not None and self._room > 0 and self._status is None:
+            poll.register(source, select.POLLIN)
+        for target in self._held:
+            poll.register(target, select.POLLOUT)
+        if not self._held:
+            poll.register(self._conversation, select.POLLIN)
+        return {descriptor for descriptor, _ in poll.poll(_RESIZE_MS if self._terminal else None)}
 
     def _take(self, kind: int, data: bytes) -> None:
         if kind == WORDS:
@@ -199,9 +226,23 @@ class Running:
                 status = message["exit"]
                 self._status = status if status >= 0 else 128 - status
         elif kind in (OUTPUT, ERRORS):
-            target = 0 if len(self._stdio) == 1 else kind
-            if not _write(self._stdio[target], data):
-                self._conversation.send(words({"gone": kind}))
+            target = self._stdio[0 if len(self._stdio) == 1 else kind]
+            self._held.setdefault(target, bytearray()).extend(data)
+
+    def _deliver(self, target: int) -> None:
+        """Write as much as a pipe takes without waiting; say so where nobody reads any more."""
+        held = self._held[target]
+        try:
+            del held[: os.write(target, held[: select.PIPE_BUF])]
+        except BlockingIOError:
+            return
+        except OSError:
+            del self._held[target]
+            kind = OUTPUT if len(self._stdio) == 1 else self._stdio.index(target)
+            self._conversation.send(words({"gone": kind}))
+            return
+        if not held:
+            del self._held[target]
 
     def _tell_size(self) -> None:
         size = _size_of(self._stdio[0])
@@ -233,16 +274,3 @@ def _read(source: int) -> bytes:
         return os.read(source, CHUNK)
     except OSError:
         return b""
-
-
-def _write(target: int, data: bytes) -> bool:
-    """Write all of it; False when nobody reads there any more."""
-    try:
-        while data:
-            try:
-                data = data[os.write(target, data) :]
-            except BlockingIOError:
-                select.select([], [target], [])
-    except OSError:
-        return False
-    return True

@@ -6,6 +6,7 @@ The one module that imports the SDK, a third of a second: whoever needs no conta
 from __future__ import annotations
 
 import contextlib
+import re
 import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ OLDEST_API = (1, 41)  # of Docker Engine 20.10
 
 SECONDS = 60.0  # for an answer; an engine on a busy machine takes several
 
+# As runc and crun say it.
+_NO_PROGRAM = re.compile(r"""exec(?:utable file)?:? ?["`]([^"`]+)["`].*(?:not found|[Nn]o such file)""")
 _HEAD = struct.Struct(">BxxxI")
 _NONE = "start one, or set DOCKER_HOST to one that runs; without one there is --backend netns"
 
@@ -133,7 +136,13 @@ class Engine:
     def start(self, container: str, what: str) -> None:
         """Start a container."""
         with told(f"to start {what}"):
-            self.api.start(container)
+            try:
+                self.api.start(container)
+            except docker.errors.APIError as error:
+                if missing := _NO_PROGRAM.search(str(error.explanation)):
+                    why = f"{what} cannot start: its program {missing[1]} is not in it"
+                    raise MachineError(why, "choose an image that starts something") from error
+                raise
 
     def attach(self, container: str, *, stdin: bool) -> Pipe:
         """Hold a container's standard streams; before its start, so that nothing is missed."""

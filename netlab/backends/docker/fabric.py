@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pickle
 import select
 import signal
 import socket
@@ -20,7 +19,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from netlab.backends.docker.containers import JOB, NODE_CAPABILITIES, PLACE, Job
+from netlab.backends.docker.containers import JOB, PLACE, Job
 from netlab.backends.docker.portal import RECORD, SOCKET
 from netlab.backends.inside import channel
 from netlab.backends.inside.building import apply_rules
@@ -31,6 +30,7 @@ from netlab.errors import LabError
 from netlab.kernel import syscalls as sc
 from netlab.kernel.namespace import entered, write_sysctl
 from netlab.plan.model import Plan
+from netlab.plan.seal import NODE_CAPABILITIES
 from netlab.wiring import wire
 
 START_SECONDS = 120.0  # for the engine to start what the driver asks it to
@@ -41,30 +41,36 @@ def main() -> int:
     """Build the lab, tell the driver, serve."""
     # Python has a handler for it; without one, the kernel keeps a node's from PID 1.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # The driver made it, from the same sources; nodes cannot write here.
-    job: Job = pickle.loads(Path(JOB).read_bytes())  # noqa: S301
+    job = Job.unpacked(Path(JOB).read_bytes())
+    lease = _take_lease() if job.leased else None
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(SOCKET)
     listener.listen(64)
     record = Path(RECORD) if job.out is not None else None
     request = Request(job.plan, record, job.warm)
-    supervisor = Supervisor(
-        request, listener=listener, make_nodes=partial(_make_nodes, job.leased), shown=job.out
-    )
+    supervisor = Supervisor(request, listener=listener, make_nodes=partial(_make_nodes, lease), shown=job.out)
     try:
         if record is not None:
             (record / "logs").mkdir(parents=True)
         _allow_sysctls()
         supervisor.build()
         for node in supervisor.nodes.values():
-            if node.plan.image is not None:
-                supervisor.watch_programs(node)
+            supervisor.watch_container(node)
     except BaseException as error:
         _tell({"error": channel.encode_error(error)})
         return 1
     _tell({"ready": True})
-    supervisor.serve(lease=0 if job.leased else None)
+    supervisor.serve(lease=lease)
     return 0
+
+
+def _take_lease() -> int:
+    """Keep the standard input where no child does: whoever holds it, a node's root too, holds the lab."""
+    lease = os.dup(0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    return lease
 
 
 def _tell(message: channel.Message) -> None:
@@ -85,12 +91,13 @@ def _allow_sysctls() -> None:
 # -- the nodes ---------------------------------------------------------------------------------------
 
 
-def _make_nodes(leased: bool, plan: Plan) -> dict[str, NodeSpace]:
+def _make_nodes(lease: int | None, plan: Plan) -> dict[str, NodeSpace]:
     """Wire the nodes' containers as they come, then let the driver start those of their own images."""
-    processes = _wait_for((f"node/{node.name}" for node in plan.nodes), leased)
+    processes = _wait_for((f"node/{node.name}" for node in plan.nodes), lease)
     nodes = {node.name: _space(node.name, processes[f"node/{node.name}"], plan) for node in plan.nodes}
     for node in nodes.values():
-        with entered(node.network):  # engines leave it on in one kind of container, and turn it off in another
+        # Engines leave it on in one kind of container, and turn it off in another.
+        with entered(node.network):
             write_sysctl("-net.ipv6.conf.all.disable_ipv6", "0", node.plan.name)
     fabric = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     wire(plan, fabric, {name: node.network for name, node in nodes.items()})
@@ -102,7 +109,7 @@ def _make_nodes(leased: bool, plan: Plan) -> dict[str, NodeSpace]:
     if images:
         _tell({"wired": True})
         for name in images:
-            nodes[name].programs = _programs_of_image(name, leased)
+            nodes[name].programs = _programs_of_image(name, lease)
     return nodes
 
 
@@ -115,6 +122,7 @@ def _space(name: str, process: int, plan: Plan) -> NodeSpace:
         uts=_open(process, "ns/uts"),
         capabilities=NODE_CAPABILITIES,
         programs=programs,
+        first=os.pidfd_open(process),
     )
 
 
@@ -125,10 +133,10 @@ def _programs(process: int) -> Programs:
     return Programs(_open(process, "ns/mnt"), environment, directory, os.pidfd_open(process))
 
 
-def _programs_of_image(name: str, leased: bool) -> Programs:
+def _programs_of_image(name: str, lease: int | None) -> Programs:
     """Return a node's own programs; where these end at once, the driver sees that, and ends the lab."""
     while True:
-        process = _wait_for([f"image/{name}"], leased)[f"image/{name}"]
+        process = _wait_for([f"image/{name}"], lease)[f"image/{name}"]
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             return _programs(process)
 
@@ -137,7 +145,7 @@ def _open(process: int, name: str) -> int:
     return os.open(f"/proc/{process}/{name}", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def _wait_for(places: Iterable[str], leased: bool) -> dict[str, int]:
+def _wait_for(places: Iterable[str], lease: int | None) -> dict[str, int]:
     """Return the first process of each container, by what the container says it is; leave with the driver."""
     wanted = {f"{PLACE}={place}": place for place in places}
     found: dict[str, int] = {}
@@ -151,7 +159,8 @@ def _wait_for(places: Iterable[str], leased: bool) -> dict[str, int]:
         if time.monotonic() > deadline:
             missing = ", ".join(sorted(set(wanted.values()) - found.keys()))
             raise LabError(f"containers do not start: {missing}", "see `docker ps --all`")
-        if select.select([0] if leased else [], [], [], _PAUSE_SECONDS)[0] and not os.read(0, 4096):
+        ready = select.select([] if lease is None else [lease], [], [], _PAUSE_SECONDS)[0]
+        if ready and not os.read(ready[0], 4096):
             os._exit(0)
     return found
 

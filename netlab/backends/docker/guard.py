@@ -9,12 +9,15 @@ import contextlib
 import os
 import signal
 import sys
+import time
 
 from netlab.backends.docker.engine import connect, sweep
 from netlab.errors import NetlabError
 from netlab.kernel import process
 
 DONE = b"d"
+_LINGER_SECONDS = 5.0
+_PAUSE_SECONDS = 0.1
 
 
 class Guard:
@@ -35,10 +38,7 @@ class Guard:
             if os.read(reading, 1) == DONE:
                 return 0
             with contextlib.suppress(NetlabError):
-                sweep(connect(), lab)
-                # A request of the killed driver's may still be under way in the engine.
-                signal.sigtimedwait([], 1)
-                sweep(connect(), lab)
+                _sweep(lab)
             return 0
 
         sys.stdout.flush()
@@ -48,7 +48,23 @@ class Guard:
     def let_go(self) -> None:
         """End it: nothing is left to guard; twice is harmless."""
         if self._pid:
-            os.write(self._writing, DONE)
+            with contextlib.suppress(BrokenPipeError):  # it was killed
+                os.write(self._writing, DONE)
             os.close(self._writing)
             os.waitpid(self._pid, 0)
             self._pid = 0
+
+    def leave_to_it(self) -> None:
+        """Let it remove what is left, whatever becomes of this process; twice is harmless."""
+        if self._pid:
+            os.close(self._writing)
+            self._pid = 0
+
+
+def _sweep(lab: str) -> None:
+    """Remove what there is, and what a request that the killed driver had under way makes yet."""
+    engine = connect()
+    deadline = time.monotonic() + _LINGER_SECONDS
+    while time.monotonic() < deadline:
+        sweep(engine, lab)
+        time.sleep(_PAUSE_SECONDS)

@@ -19,20 +19,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netlab.errors import LabError, MachineError, UsageError
+from netlab.kernel.engine import LABEL
 
 if TYPE_CHECKING:
     from netlab.backends.docker.engine import Engine
 
 BASE = "python:3.12-slim-bookworm"
-LABEL = "netlab.sources"
 MAKE = "make it: netlab image build"
 
 _PACKAGE = Path(__file__).parents[2]
 _DOCKERFILE = "netlab/backends/docker/Dockerfile"
 _ROOT = "FROM"  # the instruction whose image is the base's, not ours
 _LAST_LINES = 8
+_SHORT = 12  # hexadecimal digits
 _PATIENCE = 10.0  # seconds
 _CURE = "what the base lacks is installed from the network: is there one? Or choose another base with --base"
+_FETCH = "is there a network to fetch it from? Otherwise choose one that is there with --base"
 # "Step 3/9 : RUN …" as Docker has it, "STEP 3/9: RUN …" as Podman.
 _STEP = re.compile(r"step (\d+/\d+) ?: (.*)", re.IGNORECASE)
 # " ---> 8b815d2ee7…" and "--> 8b815d2ee7…"; what is cached has further words before it, or a line.
@@ -45,8 +47,9 @@ _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def tag() -> str:
-    """Return the image's name, with this netlab's version."""
-    return "netlab:" + re.sub(r"[^A-Za-z0-9_.-]", "-", metadata.version("netlab-l4"))
+    """Return the image's name: version and digest of this netlab, so that two checkouts share an engine."""
+    version = re.sub(r"[^A-Za-z0-9_.-]", "-", metadata.version("netlab-l4"))
+    return f"netlab:{version}-{digest()[:_SHORT]}"
 
 
 def digest() -> str:
@@ -152,7 +155,10 @@ class Attempt:
             what += f" with exit status {status[1]}"
         else:
             lines = [*lines, *_CONTROL.sub("", error).strip().splitlines()]
-        raise MachineError(what, "\n    ".join([_CURE, *lines]))
+        hint = _CURE
+        if self._instruction in ("ARG", _ROOT):
+            what, hint = "the base image cannot be had", _FETCH
+        raise MachineError(what, "\n    ".join([hint, *lines]))
 
 
 def _follow(engine: Engine, base: str, attempt: Attempt, *, pull: bool) -> None:

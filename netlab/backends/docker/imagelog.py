@@ -33,12 +33,14 @@ class ImageLog:
         copying = [threading.Thread(target=self._copy, args=[each], daemon=True) for each in self._sources]
         for thread in copying:
             thread.start()
-        with contextlib.suppress(NetlabError):  # who waits for it hears that
-            self._services.wait()
-        for thread in copying:
-            thread.join()
-        os.close(self._output)
-        os.write(self._end, b"\0")
+        try:
+            with contextlib.suppress(NetlabError):  # who waits for it hears that
+                self._services.wait()
+            for thread in copying:
+                thread.join()
+        finally:
+            os.close(self._output)
+            os.write(self._end, b"\0")
 
     def _copy(self, source: LogStream) -> None:
         with contextlib.suppress(OSError):

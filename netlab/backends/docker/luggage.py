@@ -5,10 +5,12 @@ Containers see nothing of the machine, which may be another one; what they need 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from netlab.errors import UsageError
@@ -19,25 +21,34 @@ MOST_BYTES = 32 << 20
 
 
 def pack(directory: Path, also: Path | None = None) -> bytes:
-    """Return a tar archive of a directory, at its own path; with `also`, an empty directory there.
+    """Return a tar archive of a script's directory, at its own path; with `also`, an empty directory there.
 
-    What is hidden, cached or a run's record is left. UsageError where it is more than fits a lab.
+    What is hidden, cached, unreadable or a run's record is left. UsageError where it is more than fits a lab.
     """
+    hint = "put the script, with what it needs, into a directory of its own"
+    empty = [] if also is None else [also]
+    return _pack(chain(empty, _files(directory)), directory, hint)
+
+
+def pack_content(directory: Path) -> bytes:
+    """Return a tar archive of all that a server serves, at its own path; UsageError as above."""
+    hint = "serve less, or run the lab with --backend netns, which shows a server the directory itself"
+    return _pack([directory, *sorted(directory.rglob("*"))], directory, hint)
+
+
+def _pack(paths: Iterable[Path], directory: Path, hint: str) -> bytes:
     packed = io.BytesIO()
     count = size = 0
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        if also is not None:
-            archive.add(also, _name(also), recursive=False, filter=_as_root)
-        for path in _files(directory):
+        for path in paths:
             count += 1
-            size += path.lstat().st_size
-            if count > MOST_FILES or size > MOST_BYTES:
-                raise UsageError(
-                    f"{directory} is too much to take into a container: over {MOST_FILES} files"
-                    f" or {MOST_BYTES >> 20} MiB",
-                    "put the script, with what it needs, into a directory of its own",
-                )
-            archive.add(path, _name(path), recursive=False, filter=_as_root)
+            with contextlib.suppress(PermissionError, FileNotFoundError):  # not ours to read, or just gone
+                size += path.lstat().st_size
+                if count > MOST_FILES or size > MOST_BYTES:
+                    most = f"{MOST_FILES} files or {MOST_BYTES >> 20} MiB"
+                    what = f"{directory} is too much to take into a container: over {most}"
+                    raise UsageError(what, hint)
+                archive.add(path, _name(path), recursive=False, filter=_as_root)
     return packed.getvalue()
 
 
@@ -62,7 +73,8 @@ def _files(directory: Path) -> Iterator[Path]:
             and name != "__pycache__"
             and not (here / name / RECORD_MARKER).exists()
         )
-        yield from (here / name for name in sorted(names) if not name.startswith("."))
+        links = [name for name in directories if (here / name).is_symlink()]  # os.walk does not enter them
+        yield from (here / name for name in sorted([*links, *names]) if not name.startswith("."))
 
 
 def _name(path: Path) -> str:

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, cast
 
 from netlab.backends.docker.stream import CHUNK, ERRORS, OUTPUT, Frames, frame, words
 from netlab.backends.inside import channel
-from netlab.errors import LabError
+from netlab.errors import LabError, NetlabError
 
 SOCKET = b"\0netlab"  # in the fabric's own network namespace, where no node finds it
 RECORD = "/var/lib/netlab"  # where the fabric keeps the record
@@ -43,7 +43,12 @@ def main() -> int:
         _send_record()
         return 0
     with _connect() as end:
-        portal = Portal(end, frames, request)
+        try:
+            portal = Portal(end, frames, request)
+        except NetlabError as error:
+            os.set_blocking(1, True)
+            sys.stdout.buffer.write(words({"error": channel.encode_error(error)}))
+            return 0
         for kind, body in requests[1:]:
             portal.take(kind, body)
         portal.carry()

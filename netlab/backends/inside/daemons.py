@@ -53,6 +53,7 @@ def launch(
     def child() -> int:
         os.close(ready)
         os.setsid()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         output = os.open(log or "/dev/null", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(output, 1)
         os.dup2(output, 2)

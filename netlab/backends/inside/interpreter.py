@@ -201,11 +201,14 @@ def _prompt(names: dict[str, str]) -> int:
     """Scapy's own prompt, with the address of each node under the node's name."""
     from scapy.config import conf
     from scapy.main import interact
+    from scapy.themes import NoTheme
 
     sys.argv = ["scapy"]  # Scapy reads options of its own there
     legal = {name.replace("-", "_"): address for name, address in names.items()}
     listed = ", ".join(f'{name} = "{address}"' for name, address in legal.items())
     print(f"The lab's addresses: {listed}")
     conf.fancy_banner = False
+    if not sys.stdout.isatty() or "NO_COLOR" in os.environ:
+        conf.color_theme = NoTheme()
     interact(mydict=legal, loglevel=logging.ERROR)
     return 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from netlab.errors import LabError
 from netlab.kernel import process
 from netlab.kernel import syscalls as sc
+from netlab.kernel.seccomp import refuse_user_namespaces
 from netlab.plan.model import PlannedNode
 
 FILES = Path("/run/netlab/nodes")
@@ -35,7 +36,7 @@ class NodeSpace:
     """The namespaces of one node, held by descriptor; `mounts` and `uts` are made on first use.
 
     In a container, `capabilities` are all that its processes keep, and `programs` the container's own;
-    `lost` says what became of these.
+    `first` is the pidfd of its first process, and `lost` says what became of it.
     """
 
     plan: PlannedNode
@@ -44,6 +45,7 @@ class NodeSpace:
     uts: int | None = None
     capabilities: tuple[str, ...] | None = None
     programs: Programs | None = None
+    first: int | None = None
     lost: str = ""
 
     def prepare(self) -> None:
@@ -109,6 +111,7 @@ def enter(descriptors: tuple[int, int, int], capabilities: Iterable[str] | None)
     sc.setns(mounts, sc.CLONE_NEWNS)
     if capabilities is not None:
         sc.keep_capabilities(capabilities)
+        refuse_user_namespaces()
 
 
 def write_files(node: NodeSpace) -> None:

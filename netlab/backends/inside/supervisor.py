@@ -157,33 +157,38 @@ class Supervisor:
         if daemon is not None:
             self.ended.append({"who": daemon.who, "status": status, "log": list(daemon.last_lines())})
 
-    def watch_programs(self, node: NodeSpace) -> None:
-        """Note it when the container of a node's own image ends; nothing of it is held from then on."""
-        programs = node.programs
-        assert programs is not None
+    def watch_container(self, node: NodeSpace) -> None:
+        """Note it when a node's container ends, or that of its own image: nothing runs there any more."""
+        watched = {f"the container of node {node.plan.name}": node.first}
+        if node.plan.image is not None and node.programs is not None:
+            watched[f"image {node.plan.image} of node {node.plan.name}"] = node.programs.first
 
-        def end() -> None:
-            self.selector.unregister(programs.first)
-            os.close(programs.first)
-            os.close(programs.mounts)
-            node.lost = f"image {node.plan.image} of node {node.plan.name} has ended"
-            self.ended.append({"who": node.lost.removesuffix(" has ended"), "status": None, "log": []})
+        def end(who: str, first: int) -> None:
+            self.selector.unregister(first)
+            os.close(first)
+            node.lost = f"{who} has ended"
+            self.ended.append({"who": who, "status": None, "log": []})
 
-        self.selector.register(programs.first, selectors.EVENT_READ, end)
+        for who, first in watched.items():
+            assert first is not None
+            self.selector.register(first, selectors.EVENT_READ, partial(end, who, first))
 
     # -- what sessions ask for -----------------------------------------------------------------
 
     def _node(self, message: channel.Message) -> NodeSpace:
-        return self.nodes[message["node"]]
+        node = self.nodes[message["node"]]
+        if node.lost and message["do"] != "logs":
+            raise LabError(node.lost, "nothing can run in it any more: start the lab again")
+        return node
 
     def do_run(self, conversation: Conversation, message: channel.Message, stdio: list[int]) -> None:
         """Run a command in a node; its three standard descriptors came with the message."""
         node = self._node(message)
-        if node.lost:
-            raise LabError(node.lost, "no command can run in it any more: start the lab again")
         node.prepare()
         command = process.Command(**{**message["command"], "argv": tuple(message["command"]["argv"])})
         where = f"node {message['node']}"
+        if node.plan.image is not None:
+            where = f"image {node.plan.image} of {where}"
 
         def body() -> int:
             process.take_stdio(stdio, terminal=command.terminal)

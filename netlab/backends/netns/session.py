@@ -172,7 +172,7 @@ def start(request: Request) -> Session:
     return Session(connect, leave)
 
 
-def start_detached(request: Request, name: str, *, lock: int | None = None) -> None:
+def start_detached(request: Request, name: str, *, lock: int | None = None) -> bool:
     """Start a lab that outlives this process, under a name; UsageError where that is taken, or is none.
 
     The lab holds `lock`, a file's descriptor, for as long as it runs.
@@ -194,6 +194,7 @@ def start_detached(request: Request, name: str, *, lock: int | None = None) -> N
         listener.listen(64)
         ours, _ = _spawn(request, listener, lock)
         ours.close()
+    return lock is not None
 
 
 def _spawn(

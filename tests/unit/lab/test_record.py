@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from netlab.backends.docker import session
 from netlab.errors import CaptureError, LabError, MachineError, NetlabError, UsageError
 from netlab.lab.record import MARKER, claim, read_kernel, read_packets, write_trace
 from netlab.report.pcapng import Writer
@@ -170,3 +171,18 @@ def test_where_a_trace_cannot_be_written_it_says_so(tmp_path: Path) -> None:
     (capture(tmp_path, 1) / "trace.txt").mkdir()
     with pytest.raises(MachineError, match=r"trace\.txt: Is a directory"):
         write_trace(tmp_path)
+
+
+def test_a_record_is_lent_until_its_lab_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lab that cannot hold the lock has the directory as long as it runs, and no longer."""
+    record = claim(tmp_path / "out", "lab")
+    record.lend("docker", "far")
+    os.close(record.lock)
+    running = ["far"]
+    monkeypatch.setattr(session, "names", lambda: running)
+    with pytest.raises(UsageError, match="another run is writing"):
+        claim(tmp_path / "out", "lab")
+    running.clear()
+    again = claim(tmp_path / "out", "lab")
+    os.close(again.lock)
+    assert "far" not in (tmp_path / "out" / MARKER).read_text()

@@ -162,7 +162,7 @@ def test_the_tag_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A local version's plus sign cannot stand in an image's name."""
     assert image.tag().startswith("netlab:")
     monkeypatch.setattr(image.metadata, "version", lambda _: "1.0+g1a2b3c")
-    assert image.tag() == "netlab:1.0-g1a2b3c"
+    assert image.tag() == f"netlab:1.0-g1a2b3c-{image.digest()[:12]}"
 
 
 def test_the_dockerfile_installs_what_the_project_needs(root: Path) -> None:
