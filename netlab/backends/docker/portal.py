@@ -119,7 +119,7 @@ class Portal:
         if self.terminal is not None:
             fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("4H", *size))
 
-    # -- to and fro --------------------------------------------------------------------------------
+    # -- both ways --------------------------------------------------------------------------------
 
     def carry(self) -> None:
         """Carry bytes and words until one side leaves."""
