@@ -134,7 +134,9 @@ def test_an_address_that_is_none(place: Desk, monkeypatch: pytest.MonkeyPatch, h
     status, errors = refusal(place)
     assert status == 3
     assert errors.startswith(f"netlab: no container engine answers at {host}: ")
-    assert errors.endswith(f" — {START_ONE}\n")
+    # For who may not write to a file, it might be a socket that is not theirs.
+    is_forbidden = host.startswith("unix:///etc") and os.geteuid() != 0
+    assert ("its socket is not yours to use" if is_forbidden else f" — {START_ONE}\n") in errors
     assert errors.count("\n") == 1
     done = place.netlab("ps")
     assert (done.returncode, done.stdout) == (0, "")
