@@ -127,14 +127,15 @@ class Session:
         self._check()
         nodes = {
             node.name: {
-                "addresses": [str(port.address) for port in node.ports],
+                "addresses": [str(one) for port in node.ports for one in port.addresses],
                 "services": [service.kind for service in node.services],
                 "image": node.image,
             }
             for node in self._plan.nodes
         }
         out = str(self._out) if self._out is not None else None
-        return {"name": self._plan.name, "seed": self._plan.seed, "nodes": nodes, "out": out, "ended": []}
+        info = {"name": self._plan.name, "seed": self._plan.seed, "nodes": nodes, "out": out, "ended": []}
+        return {**info, "time_limit": self._plan.time_limit}
 
     def finish(self) -> list[dict[str, Any]]:
         """Write a record in which nothing was seen and nothing counted."""
@@ -208,7 +209,7 @@ def _capture(plan: Plan, interfaces: Sequence[str], path: Path | int, *, wait: b
         writer = Writer(file)
         for interface in interfaces:
             writer.add_interface(interface)
-        writer.add_names({str(port.address.ip): port.node for port in plan.ports})
+        writer.add_names(plan.names)
         writer.flush()
         if wait:
             _wait_for_sigterm()

@@ -87,7 +87,10 @@ class Session(Protocol):
         """Write what a node's services have logged; with `follow`, go on until SIGTERM or the lab's end."""
 
     def info(self) -> dict[str, Any]:
-        """Return what the lab is: name, seed, nodes with addresses and services, `out`, what has `ended`."""
+        """Return what the lab is: name, seed, `time_limit`, nodes, `out`, what has `ended` before its time.
+
+        A node has addresses, services and an image.
+        """
 
     def finish(self) -> list[dict[str, Any]]:
         """Complete the record; return the services that had ended, with status and last log lines."""

@@ -20,6 +20,7 @@ VERBS = {
     "capture": "netlab.cli.watching",
     "check": "netlab.cli.asking",
     "plan": "netlab.cli.asking",
+    "graph": "netlab.cli.graphing",
     "trace": "netlab.cli.asking",
     "export": "netlab.cli.exporting",
     "image": "netlab.cli.imaging",

@@ -43,7 +43,7 @@ def up_command(
     called = plan.name if name is None else name
     _check_name(called, lab.running())
     # Only now: to claim a record's directory is to empty it.
-    record = claim(out, called) if out is not None else None
+    record = claim(out, called, [one.file for one in plan.captures]) if out is not None else None
     with console.progress(f"starting {console.count(len(plan.nodes), 'node')} …"):
         lab.start_detached(plan, called, record=record)
     info = lab.attach(called).info

@@ -119,9 +119,9 @@ def run_command(
     console.require_directory()
     plan = load_plan(topology, **choices)
     console.require_node(node, [planned.name for planned in plan.nodes], topology)
-    record = claim(out, plan.name)
+    record = claim(out, plan.name, [one.file for one in plan.captures])
     with recorded(plan, record, warm=command[0].endswith(".py")) as lab:
-        status = terminal.run(lab, node, command, seconds=time_limit)
+        status = terminal.run(lab, node, command, seconds=time_limit or plan.time_limit)
     console.note(f"recorded in {record.shown}/")
     return status
 
@@ -138,7 +138,7 @@ def exec_command(node: str, command: tuple[str, ...], lab_name: str | None, time
     Example:
       netlab exec client -- ping -c 1 web
     """  # noqa: D301
-    return _in_running_lab(lab_name, node, command, time_limit)
+    return _in_running_lab(lab_name, node, command, time_limit, limited=True)
 
 
 @click.command("shell", short_help="Open a shell in a node of a running lab.")
@@ -171,16 +171,22 @@ def scapy_command(node: str, lab_name: str | None) -> int:
 
 
 def _in_running_lab(
-    lab_name: str | None, node: str, command: tuple[str, ...] | None, limit: float | None
+    lab_name: str | None,
+    node: str,
+    command: tuple[str, ...] | None,
+    limit: float | None,
+    *,
+    limited: bool = False,
 ) -> int:
-    """Run a command, or else a shell."""
+    """Run a command, or else a shell; one that is `limited` has the lab's limit if it has no other."""
     from netlab import lab
     from netlab.cli import terminal
 
     console.require_directory()
     running = lab.attach(lab_name)
     console.require_node(node, running.nodes, f"lab {running.info['name']}")
-    return terminal.run(running, node, command or (_shell(running),), seconds=limit)
+    seconds = limit or (running.info.get("time_limit") if limited else None)
+    return terminal.run(running, node, command or (_shell(running),), seconds=seconds)
 
 
 def _shell(running: Lab) -> str:

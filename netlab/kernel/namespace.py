@@ -104,15 +104,18 @@ def write_sysctl(key: str, value: str, where: str) -> None:
     path = _sysctl(key.removeprefix("-"))
     try:
         descriptor = os.open(path, os.O_WRONLY)
-        try:
-            os.write(descriptor, value.encode())
-        finally:
-            os.close(descriptor)
     except FileNotFoundError as error:
         if not key.startswith("-"):
             raise MachineError(f"this kernel has no {key} to set in {where}", "see `sysctl -a`") from error
+        return
     except OSError as error:
         raise MachineError(f"{key} = {value} is refused in {where}: {error.strerror}") from error
+    try:
+        os.write(descriptor, value.encode())
+    except OSError as error:
+        raise MachineError(f"{key} = {value} is refused in {where}: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
 
 
 def allow_descriptors(count: int) -> None:

@@ -15,7 +15,7 @@ import socket
 import struct
 import time
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import NamedTuple, Self
 
 from netlab.errors import MachineError
@@ -30,18 +30,22 @@ _NETLINK_ADD_MEMBERSHIP, _NETLINK_DROP_MEMBERSHIP, _NETLINK_CAP_ACK, _NETLINK_EX
 _RTNLGRP_LINK = 1
 
 # linux/if_link.h, linux/veth.h, linux/if.h
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 10, 18
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 4, 10, 18
 _IFLA_AF_SPEC, _IFLA_NET_NS_FD, _IFLA_NUM_TX_QUEUES, _IFLA_NUM_RX_QUEUES = 26, 28, 31, 32
 _IFLA_GSO_MAX_SEGS = 40
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
-_IFLA_BR_FORWARD_DELAY, _IFLA_BR_STP_STATE, _IFLA_BR_MCAST_SNOOPING = 1, 5, 23
+_IFLA_BR_FORWARD_DELAY, _IFLA_BR_AGEING_TIME, _IFLA_BR_STP_STATE, _IFLA_BR_MCAST_SNOOPING = 1, 4, 5, 23
 _IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE = 8, b"\1"
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 
 # linux/if_addr.h, linux/rtnetlink.h
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS, _IFA_F_NOPREFIXROUTE = 1, 2, 4, 8, 0x200
-_RTA_DST, _RTA_OIF, _RTA_PREFSRC, _RTA_METRICS, _RTAX_LOCK, _RTAX_RTO_MIN = 1, 4, 7, 8, 1, 13
-_RT_TABLE_MAIN, _RTPROT_KERNEL, _RT_SCOPE_LINK, _RTN_UNICAST = 254, 2, 253, 1
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
+_IFA_F_NODAD, _IFA_F_NOPREFIXROUTE = 0x2, 0x200
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_METRICS = 1, 4, 5, 6, 7, 8
+_RTAX_LOCK, _RTAX_RTO_MIN = 1, 13
+_RT_TABLE_MAIN, _RTPROT_KERNEL, _RTPROT_STATIC, _RTN_UNICAST = 254, 2, 4, 1
+_RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK = 0, 253
+_IP6_RT_PRIO_ADDRCONF = 256  # what the kernel gives the route of an address (linux/ipv6_route.h)
 
 _SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17
 
@@ -86,11 +90,17 @@ class Message(NamedTuple):
 
 
 class VethEnd(NamedTuple):
-    """One end of a veth pair: its name, chosen ifindex and MAC address."""
+    """One end of a veth pair: its name, chosen ifindex and MAC address; `mtu` None is the kernel's own."""
 
     name: str
     ifindex: int
     mac: str
+    mtu: int | None = None
+
+    @property
+    def attributes(self) -> bytes:
+        """What a link message says of it, but for the ifindex."""
+        return _named(self.name, self.mac) + (_number(_IFLA_MTU, self.mtu) if self.mtu else b"")
 
 
 def _attribute(kind: int, data: bytes) -> bytes:
@@ -119,17 +129,19 @@ _ONE_QUEUE = _number(_IFLA_NUM_TX_QUEUES, 1) + _number(_IFLA_NUM_RX_QUEUES, 1)
 _NO_BURSTS = _number(_IFLA_GSO_MAX_SEGS, 1)
 # Snooping off: at 1000 ports the bridge's own multicast state costs more than the ports. No STP: no port
 # ever waits to forward.
-_BRIDGE = _info(
-    b"bridge",
+_QUIET = (
     _number(_IFLA_BR_FORWARD_DELAY, 0)
     + _number(_IFLA_BR_STP_STATE, 0)
-    + _attribute(_IFLA_BR_MCAST_SNOOPING, b"\0"),
+    + _attribute(_IFLA_BR_MCAST_SNOOPING, b"\0")
 )
+_BRIDGE = _info(b"bridge", _QUIET)
+# What it learns it forgets at once: every frame goes to every other port, as a hub's does.
+_HUB = _info(b"bridge", _QUIET + _number(_IFLA_BR_AGEING_TIME, 0))
 
 
-def bridge_add(name: str, ifindex: int, mac: str) -> Message:
+def bridge_add(name: str, ifindex: int, mac: str, *, learns: bool = True) -> Message:
     """Make a bridge, up, that forwards on a port as soon as the port has carrier."""
-    body = _LINK.pack(0, 0, ifindex, _IFF_UP, _IFF_UP) + _named(name, mac) + _BRIDGE
+    body = _LINK.pack(0, 0, ifindex, _IFF_UP, _IFF_UP) + _named(name, mac) + (_BRIDGE if learns else _HUB)
     return Message(RTM_NEWLINK, _NEW, body, f"bridge {name}")
 
 
@@ -138,9 +150,9 @@ def veth_add(near: VethEnd, far: VethEnd, bridge: int, namespace: int) -> Messag
 
     `namespace` is a descriptor.
     """
-    peer = _LINK.pack(0, 0, far.ifindex, 0, 0) + _named(far.name, far.mac) + _ONE_QUEUE + _NO_BURSTS
+    peer = _LINK.pack(0, 0, far.ifindex, 0, 0) + far.attributes + _ONE_QUEUE + _NO_BURSTS
     peer += _number(_IFLA_NET_NS_FD, namespace)
-    body = _LINK.pack(0, 0, near.ifindex, _IFF_UP, _IFF_UP) + _named(near.name, near.mac)
+    body = _LINK.pack(0, 0, near.ifindex, _IFF_UP, _IFF_UP) + near.attributes
     body += _number(_IFLA_MASTER, bridge) + _ONE_QUEUE + _info(b"veth", _attribute(_VETH_INFO_PEER, peer))
     return Message(RTM_NEWLINK, _NEW, body, f"link {near.name}")
 
@@ -166,40 +178,66 @@ def link_get(ifindex: int, what: str) -> Message:
     return Message(RTM_GETLINK, NLM_F_REQUEST, _LINK.pack(0, 0, ifindex, 0, 0), what)
 
 
-def address_add(ifindex: int, address: IPv4Interface, what: str) -> Message:
-    """Give a link an address, without its connected route: `route_add` makes that, with a metric."""
-    packed = address.ip.packed
-    body = _ADDRESS.pack(socket.AF_INET, address.network.prefixlen, 0, 0, ifindex)
+def address_add(
+    ifindex: int, address: IPv4Interface | IPv6Interface, what: str, *, connected: bool = False
+) -> Message:
+    """Give a link an address, without its connected route: `route_add` makes that, with a metric.
+
+    With `connected` the kernel makes it when the link comes up. Nobody is asked first whether an address of
+    IPv6 is taken (RFC 4862, section 5.4): the plan gives each once.
+    """
+    packed, flags = address.ip.packed, 0 if connected else _IFA_F_NOPREFIXROUTE
+    body = _ADDRESS.pack(_FAMILIES[address.version], address.network.prefixlen, 0, 0, ifindex)
     body += _attribute(_IFA_LOCAL, packed) + _attribute(_IFA_ADDRESS, packed)
-    if address.network.prefixlen < 31:  # RFC 3021: a network of two addresses has no broadcast
+    if address.version == 6:
+        flags |= _IFA_F_NODAD
+    elif address.network.prefixlen < 31:  # RFC 3021: a network of two addresses has no broadcast
         body += _attribute(_IFA_BROADCAST, address.network.broadcast_address.packed)
-    body += _number(_IFA_FLAGS, _IFA_F_NOPREFIXROUTE)
+    body += _number(_IFA_FLAGS, flags)
     return Message(RTM_NEWADDR, _NEW, body, f"address {address} of {what}")
 
 
-def route_add(ifindex: int, address: IPv4Interface, rto_min_ms: int, what: str) -> Message:
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+def _route(network: IPv4Network | IPv6Network, protocol: int, scope: int) -> bytes:
+    family, length = _FAMILIES[network.version], network.prefixlen
+    head = _ROUTE.pack(family, length, 0, 0, _RT_TABLE_MAIN, protocol, scope, _RTN_UNICAST, 0)
+    return head + _attribute(_RTA_DST, network.network_address.packed)
+
+
+def _rto_min(milliseconds: int) -> bytes:
+    # TCP heeds this metric only where it is locked.
+    locked = _number(_RTAX_LOCK, 1 << _RTAX_RTO_MIN)
+    return _attribute(_RTA_METRICS, locked + _number(_RTAX_RTO_MIN, milliseconds))
+
+
+def route_add(ifindex: int, address: IPv4Interface | IPv6Interface, rto_min_ms: int, what: str) -> Message:
     """Make an address's connected route as the kernel itself would, with TCP's least retransmission timeout.
 
     RFC 6298, section 2.4, is where the latter comes from; `rto_min_ms` is in milliseconds.
     """
     network = address.network
-    body = _ROUTE.pack(
-        socket.AF_INET,
-        network.prefixlen,
-        0,
-        0,
-        _RT_TABLE_MAIN,
-        _RTPROT_KERNEL,
-        _RT_SCOPE_LINK,
-        _RTN_UNICAST,
-        0,
-    )
-    body += _attribute(_RTA_DST, network.network_address.packed) + _number(_RTA_OIF, ifindex)
-    body += _attribute(_RTA_PREFSRC, address.ip.packed)
-    # TCP heeds this metric only where it is locked.
-    locked = _number(_RTAX_LOCK, 1 << _RTAX_RTO_MIN)
-    body += _attribute(_RTA_METRICS, locked + _number(_RTAX_RTO_MIN, rto_min_ms))
-    return Message(RTM_NEWROUTE, _NEW, body, f"route {network} of {what}")
+    if address.version == 4:
+        body = _route(network, _RTPROT_KERNEL, _RT_SCOPE_LINK) + _number(_RTA_OIF, ifindex)
+        body += _attribute(_RTA_PREFSRC, address.ip.packed)
+    else:
+        body = _route(network, _RTPROT_KERNEL, _RT_SCOPE_UNIVERSE) + _number(_RTA_OIF, ifindex)
+        body += _number(_RTA_PRIORITY, _IP6_RT_PRIO_ADDRCONF)
+    return Message(RTM_NEWROUTE, _NEW, body + _rto_min(rto_min_ms), f"route {network} of {what}")
+
+
+def gateway_add(
+    ifindex: int,
+    destination: IPv4Network | IPv6Network,
+    gateway: IPv4Address | IPv6Address,
+    rto_min_ms: int,
+    what: str,
+) -> Message:
+    """Make a static route by a gateway, which must be on the link; the metric is that of `route_add`."""
+    body = _route(destination, _RTPROT_STATIC, _RT_SCOPE_UNIVERSE) + _number(_RTA_OIF, ifindex)
+    body += _attribute(_RTA_GATEWAY, gateway.packed) + _rto_min(rto_min_ms)
+    return Message(RTM_NEWROUTE, _NEW, body, f"route {destination} by {gateway} of {what}")
 
 
 def refusal(data: bytes, sent: Sequence[Message]) -> MachineError | None:

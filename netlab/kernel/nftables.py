@@ -42,15 +42,17 @@ _REASONS = {
     errno.EPERM: ("it takes CAP_NET_ADMIN over the network namespace", "run `netlab doctor`"),
     errno.EEXIST: ("its table is there already", "run it in a fresh network namespace"),
 }
+_NO_MODULE = "load it: `modprobe -a nft_ct nft_reject_inet nft_chain_nat nft_masq nft_nat`"
 _NO_NFTABLES = ("this kernel has no nf_tables for family inet", "load it: `modprobe nf_tables`")
 
 
 class Message(NamedTuple):
-    """One request: its kind (NEW_TABLE, …), its flags, its attributes."""
+    """One request: its kind (NEW_TABLE, …), its flags, its attributes; `what` is what errors call it."""
 
     kind: int
     flags: int
     body: bytes
+    what: str = ""
 
     def encode(self, sequence: int) -> bytes:
         """Give the message its headers."""
@@ -89,11 +91,12 @@ def table(name: str) -> Message:
     return Message(NEW_TABLE, _NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_CREATE | _NLM_F_EXCL, text(1, name))
 
 
-def chain(table_name: str, hook: str) -> Message:
-    """Make a base chain, named for its hook, of priority 0, that accepts what no rule decides."""
-    where = nested(4, number(1, _HOOKS[hook]), number(2, 0))
-    body = text(1, table_name) + text(3, hook) + where + number(5, _ACCEPT) + text(7, "filter")
-    return Message(NEW_CHAIN, _NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_CREATE | _NLM_F_EXCL, body)
+def chain(table_name: str, hook: str, kind: str = "filter", priority: int = 0) -> Message:
+    """Make a base chain, named for its hook, that accepts what no rule decides."""
+    where = nested(4, number(1, _HOOKS[hook]), number(2, priority & 0xFFFFFFFF))
+    body = text(1, table_name) + text(3, hook) + where + number(5, _ACCEPT) + text(7, kind)
+    flags = _NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_CREATE | _NLM_F_EXCL
+    return Message(NEW_CHAIN, flags, body, f"the chain {hook} (type {kind})")
 
 
 def rule(table_name: str, chain_name: str, expressions: Sequence[bytes], comment: str) -> Message:
@@ -101,7 +104,8 @@ def rule(table_name: str, chain_name: str, expressions: Sequence[bytes], comment
     told = comment.encode() + b"\0"
     userdata = attribute(7, bytes([0, len(told)]) + told)
     body = text(1, table_name) + text(2, chain_name) + nested(4, *expressions) + userdata
-    return Message(NEW_RULE, _NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_CREATE | _NLM_F_APPEND, body)
+    flags = _NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_CREATE | _NLM_F_APPEND
+    return Message(NEW_RULE, flags, body, f"the rule {comment}")
 
 
 def expression(name: str, *attributes: bytes) -> bytes:
@@ -138,7 +142,7 @@ class Socket:
         while answered < len(messages):
             for kind, body in self._receive():
                 if kind == _NLMSG_ERROR:
-                    self._check(body)
+                    self._check(body, messages)
                     answered += 1
 
     def rules(self) -> Iterator[bytes]:
@@ -161,12 +165,19 @@ class Socket:
             yield kind, data[at + _HEADER.size : at + size]
             at += size + -size % 4
 
-    def _check(self, body: bytes) -> None:
+    def _check(self, body: bytes, messages: Sequence[Message] = ()) -> None:
+        """Raise what a struct nlmsgerr says: an error's number, then the header of what it is about."""
         (code,) = struct.unpack_from("=i", body)
-        if code:
-            raise self._refused(-code)
+        if not code:
+            return
+        sequence = _HEADER.unpack_from(body, 4)[3]
+        about = messages[sequence - 1].what if 0 < sequence <= len(messages) else ""
+        raise self._refused(-code, about)
 
-    def _refused(self, code: int) -> MachineError:
+    def _refused(self, code: int, about: str = "") -> MachineError:
+        # What a rule is made of, or a chain's type, is a module of its own.
+        if about and code == errno.ENOENT:
+            return MachineError(f"{self._what}: this kernel lacks what {about} needs", _NO_MODULE)
         missing = code in (errno.EPROTONOSUPPORT, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOPROTOOPT)
         said = (f"the kernel refused it: {os.strerror(code)}", "run `netlab doctor`")
         why, cure = _NO_NFTABLES if missing else _REASONS.get(code, said)

@@ -255,8 +255,8 @@ def _limits(readings: Readings) -> Finding:
 
 
 def _feature(feature: str, module: str, use: str, readings: Readings) -> Finding:
-    """Judge a part of the kernel that a lab uses; netem alone has a stand-in."""
-    needed = feature != "netem"
+    """Judge a part of the kernel that a lab uses; netem has a stand-in, and few labs translate addresses."""
+    needed = feature not in ("netem", "nf_nat")
     code = readings.tried.get(feature)
     if code is None:
         return Finding(feature, "unknown", needed, "not tried: it needs a sandbox")
@@ -354,6 +354,7 @@ PROBES: tuple[Callable[[Readings], Finding], ...] = (
     partial(_feature, "bridge", "bridge", "switches"),
     partial(_feature, "packet sockets", "af_packet", "captures and crafted packets"),
     partial(_feature, "nf_tables", "nf_tables", "a node's firewall rules"),
+    partial(_feature, "nf_nat", "-a nft_ct nft_chain_nat nft_masq nft_nat", "NAT, rules about connections"),
     partial(_feature, "netem", "sch_netem", "delay and loss at high rates"),
     _files,
     _docker,

@@ -109,10 +109,14 @@ def restore_limits() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(soft), hard))
 
 
-def become(command: Command, where: str) -> NoReturn:
-    """Replace this process by the command; where it cannot be, say so and exit 126 or 127, as a shell."""
+def become(command: Command, where: str, limit: Callable[[], None] = lambda: None) -> NoReturn:
+    """Replace this process by the command; where it cannot be, say so and exit 126 or 127, as a shell.
+
+    `limit` is called last: this process itself might not bear what the command is left with.
+    """
     restore_limits()
     change_directory(command.directory)
+    limit()
     program = command.argv[0]
     try:
         os.execvpe(program, command.argv, dict(command.environment))  # noqa: S606 — no shell is meant
@@ -173,6 +177,14 @@ def _has_ended(child: int) -> bool:
         return os.waitpid(child, os.WNOHANG)[0] != 0
     except ChildProcessError:
         return True
+
+
+def converse(argv: Sequence[str], text: str) -> tuple[int, str]:
+    """Run a program of the machine on a text; return its exit status and what it said, output and errors."""
+    done = subprocess.run(
+        argv, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    return done.returncode, done.stdout
 
 
 def run_python(script: Path, arguments: Sequence[str]) -> int:

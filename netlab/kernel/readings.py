@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from netlab.errors import MachineError
 from netlab.kernel import syscalls
 from netlab.kernel.engine import Answer, ask
 
@@ -208,6 +209,7 @@ def _try_features(writer: int) -> None:
     _report(writer, "veth", lambda: _as_oserror(_try_veth))
     _report(writer, "bridge", lambda: _as_oserror(_try_bridge))
     _report(writer, "nf_tables", lambda: _as_oserror(_try_table))
+    _report(writer, "nf_nat", _try_nat)
     _report(writer, "netem", lambda: _as_oserror(_try_netem))
 
 
@@ -246,6 +248,17 @@ def _try_table() -> None:
 
     with NFTables() as nft:
         nft.table("add", name="try")
+
+
+def _try_nat() -> None:
+    from netlab.kernel import firewall
+    from netlab.plan.model import Rule
+
+    rule = Rule("try", "", "postrouting", "", (("state", "new"),), "masquerade")
+    try:
+        firewall.apply([rule])
+    except MachineError as error:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP)) from error
 
 
 def _touch_mount_setattr() -> None:

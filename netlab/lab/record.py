@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -72,16 +72,17 @@ class Record:
 # -- taking a directory ------------------------------------------------------------------------------
 
 
-def claim(out: Path | None, name: str) -> Record:
+def claim(out: Path | None, name: str, also: Sequence[str] = ()) -> Record:
     """Take a directory for the record of a run, emptied of an earlier one's files.
 
-    `out` is the user's own choice; without it `runs/NAME`, or `runs/NAME.2` and so on while others
-    write there. Raises UsageError where another run is writing to `out`, or where files that are no
-    record's would be overwritten; MachineError where nothing can be written.
+    `also` are files that the run has beside the usual ones. `out` is the user's own choice; without it
+    `runs/NAME`, or `runs/NAME.2` and so on while others write there. Raises UsageError where another run
+    is writing to `out`, or where files that are no record's would be overwritten; MachineError where nothing
+    can be written.
     """
     for candidate in _candidates(out, name):
         try:
-            record = _try_claim(candidate)
+            record = _try_claim(candidate, (*_FILES, *also))
         except OSError as error:
             what = f"cannot write the record to {candidate}: {error.strerror}"
             raise MachineError(what, "give a directory of yours with --out DIR") from error
@@ -101,10 +102,10 @@ def _candidates(out: Path | None, name: str) -> Iterator[Path]:
         yield RUNS / f"{name}.{number}"
 
 
-def _try_claim(directory: Path) -> Record | None:
+def _try_claim(directory: Path, names: Sequence[str]) -> Record | None:
     """Mark, lock and empty a directory; None where another process holds it, until that ends."""
     directory.mkdir(parents=True, exist_ok=True)
-    _check_is_ours(directory)
+    _check_is_ours(directory, names)
     # The lock is on a file: through a directory's descriptor, a lab that holds it would find its way out.
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     lock = os.open(directory / MARKER, flags, 0o644)
@@ -113,7 +114,7 @@ def _try_claim(directory: Path) -> Record | None:
         if _is_lent(os.read(lock, _MOST_NOTED).decode(errors="replace")):
             os.close(lock)
             return None
-        _empty(directory)
+        _empty(directory, names)
         os.ftruncate(lock, 0)
         os.pwrite(lock, _NOTE, 0)
         os.lseek(lock, 0, os.SEEK_END)
@@ -136,10 +137,10 @@ def _is_lent(note: str) -> bool:
     return False
 
 
-def _check_is_ours(directory: Path) -> None:
+def _check_is_ours(directory: Path, names: Sequence[str]) -> None:
     """Raise UsageError where a file would be overwritten that is not a record's."""
     # Before the marker is looked for: another run may be making both, the marker first.
-    taken = [path for path in (directory / name for name in (*_FILES, _LOGS)) if _is_there(path)]
+    taken = [path for path in (directory / name for name in (*names, _LOGS)) if _is_there(path)]
     marker = directory / MARKER
     if taken and (marker.is_symlink() or not marker.is_file()):
         hint = "move it away, or give another --out DIR"
@@ -150,9 +151,9 @@ def _is_there(path: Path) -> bool:
     return path.is_symlink() or path.exists()
 
 
-def _empty(directory: Path) -> None:
+def _empty(directory: Path, names: Sequence[str]) -> None:
     """Remove an earlier run's files; a link goes, what it leads to stays."""
-    for name in _FILES:
+    for name in names:
         (directory / name).unlink(missing_ok=True)
     logs = directory / _LOGS
     if logs.is_symlink() or not logs.is_dir():

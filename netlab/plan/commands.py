@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from netlab.plan.model import RTO_MIN_MS, Plan, PlannedNode, Port, Switch
+from netlab.plan import provisions, segments
+from netlab.plan.model import Plan, PlannedNode, Port, Switch
+from netlab.plan.rules import base_chain
 
 
 def commands(plan: Plan) -> list[str]:
@@ -39,7 +41,9 @@ def _fabric_name(plan: Plan) -> str:
 
 
 def _switch(switch: Switch, fabric: str) -> Iterator[str]:
-    yield f"ip -n {fabric} link add name {switch.bridge} address {switch.mac} type bridge mcast_snooping 0"
+    hub = "" if switch.kind == "switch" else " ageing_time 0"
+    made = f"ip -n {fabric} link add name {switch.bridge} address {switch.mac}"
+    yield f"{made} type bridge mcast_snooping 0{hub}"
     yield f"ip -n {fabric} link set dev {switch.bridge} up"
 
 
@@ -50,7 +54,8 @@ def _node(node: PlannedNode, first: PlannedNode, fabric: str, bridges: dict[str,
     yield f"ip netns add {node.name}"
     yield f"ip -n {node.name} link set dev lo up"
     for port in node.ports:
-        yield from _port(port, fabric, bridges[port.switch], explain=port is first.ports[0])
+        yield from _port(port, node.sysctls, (fabric, bridges[port.switch]), explain=port is first.ports[0])
+    yield from segments.route_commands(node)
     if node is first:
         yield "# What the host has tuned, and timers that fire when the machine is slow, would alter a trace"
         yield "# (-e passes over what an older kernel does not have)."
@@ -58,35 +63,43 @@ def _node(node: PlannedNode, first: PlannedNode, fabric: str, bridges: dict[str,
         words = (shlex.quote(f"{key.removeprefix('-')}={value}") for key, value in node.sysctls)
         yield f"ip netns exec {node.name} sysctl -e -w {' '.join(words)}"
     yield from _rules(node)
+    yield from _raw_rules(node)
     yield from _files(node, first)
+    yield from provisions.file_commands(node)
     for service in node.services:
         yield f"# Here netlab starts the {service.kind} service ({service.engine}) in {node.name}."
+    yield from provisions.start_commands(node)
 
 
-def _port(port: Port, fabric: str, bridge: str, *, explain: bool) -> Iterator[str]:
-    node, interface = port.node, port.interface
+def _port(
+    port: Port, sysctls: tuple[tuple[str, str], ...], switch: tuple[str, str], *, explain: bool
+) -> Iterator[str]:
+    """Yield the lines of a port; `switch` is its fabric and its bridge there."""
+    node, interface, (fabric, bridge) = port.node, port.interface, switch
     if explain:
         yield "# Its cable is a veth pair: one end in the node, the other a port of the switch."
     yield (
         f"ip -n {fabric} link add name {port.port} address {port.port_mac} "
         f"type veth peer name {interface} address {port.mac} netns {node}"
     )
+    yield from segments.mtu_commands(port, fabric)
     yield f"ip -n {fabric} link set dev {port.port} master {bridge} up"
     if explain:
         yield "# The sender fills in checksums itself, so that a capture shows true ones; it hands down TCP's"
-        yield "# segments one at a time, not in bursts that depend on the moment; and it is silent in IPv6."
+        silent = "." if port.address6 else "; and it is silent in IPv6."
+        yield f"# segments one at a time, not in bursts that depend on the moment{silent}"
     yield f"ip netns exec {node} ethtool -K {interface} tx off"
     yield f"ip -n {node} link set dev {interface} gso_max_segs 1"
-    yield f"ip -n {node} link set dev {interface} addrgenmode none"
-    yield f"ip -n {node} address add {port.address} brd + dev {interface} noprefixroute"
+    yield from segments.ipv6_commands(port, sysctls, explain=explain)
+    yield from segments.address_commands(port)
+    if not port.up:
+        yield f"# Here {interface} of {node} stays down."
+        return
     yield f"ip -n {node} link set dev {interface} up"
     if explain:
         yield "# The address alone would bring this route; by hand it gets RFC 6298's minimum of one"
         yield "# second before TCP sends again (Linux takes 0.2 s), which a slow script does not provoke."
-    yield (
-        f"ip -n {node} route add {port.address.network} dev {interface} proto kernel scope link "
-        f"src {port.address.ip} rto_min {RTO_MIN_MS}ms"
-    )
+    yield from segments.connected_commands(port)
 
 
 def _rules(node: PlannedNode) -> Iterator[str]:
@@ -95,11 +108,16 @@ def _rules(node: PlannedNode) -> Iterator[str]:
     nft = f"ip netns exec {node.name} nft"
     yield f"{nft} add table inet netlab"
     for chain in dict.fromkeys(rule.chain for rule in node.rules):
-        hook = f"{{ type filter hook {chain} priority filter; policy accept; }}"
-        yield f"{nft} 'add chain inet netlab {chain} {hook}'"
+        yield f"{nft} 'add chain inet netlab {chain} {base_chain(chain)}'"
     for rule in node.rules:
         yield f"# {rule.name}: {rule.why}"
         yield f"{nft} 'add rule inet netlab {rule.chain} {rule.nft}'"
+
+
+def _raw_rules(node: PlannedNode) -> Iterator[str]:
+    """Yield what the file says in nft's own language, as a here-document."""
+    if node.nft is not None:
+        yield f"ip netns exec {node.name} nft -f - <<'END'\n{node.nft.text}END"
 
 
 def _files(node: PlannedNode, first: PlannedNode) -> Iterator[str]:

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from netlab.plan import provisions, segments
 from netlab.plan.model import Plan, PlannedNode, Rule
 from netlab.topology.model import DnsService, Service, Zone
+from netlab.topology.recordings import Capture
 from netlab.topology.vocabulary import DEFAULT_BACKEND
 
 
 def text(plan: Plan) -> str:
     """Return what will exist, in aligned columns, with a final newline."""
     backend = "" if plan.backend == DEFAULT_BACKEND else f", backend {plan.backend}"
-    parts = [f"Lab {plan.name}: {_count(len(plan.nodes), 'node')}, seed {plan.seed}{backend}.", ""]
-    rows = [("node", "interface", "address", "MAC", "switch", "its port")]
-    rows += [(p.node, p.interface, str(p.address), p.mac, p.switch, p.port) for p in plan.ports]
-    parts += _aligned(rows)
+    limit = f", commands end after {plan.time_limit} s" if plan.time_limit is not None else ""
+    parts = [f"Lab {plan.name}: {_count(len(plan.nodes), 'node')}, seed {plan.seed}{backend}{limit}.", ""]
+    parts += _aligned(segments.port_rows(plan))
+    if kinds := segments.network_rows(plan):
+        parts += ["", *_aligned(kinds)]
+    if plan.captures:
+        parts += ["", *_aligned([("capture", one.file, *_capture(one)) for one in plan.captures])]
     for node in plan.nodes:
         parts += _node(node)
     return "\n".join(parts) + "\n"
@@ -24,8 +29,11 @@ def text(plan: Plan) -> str:
 
 def _node(node: PlannedNode) -> Iterable[str]:
     """Yield what is special about a node, if anything is."""
-    rows = [("service", service.kind, _service(service)) for service in node.services]
+    rows = segments.route_rows(node)
+    rows += [("service", service.kind, _service(service)) for service in node.services]
     rows += [("rule", rule.name, f"{rule.chain}: {rule.nft}") for rule in node.rules]
+    rows += [("nft", "", _count(node.nft.text.count("\n"), "line"))] if node.nft else []
+    rows += provisions.rows(node)
     if rows or node.image:
         yield ""
         yield node.name
@@ -40,6 +48,30 @@ def _service(service: Service) -> str:
         zones = (f"{zone.origin} ({_count(len(zone.records), 'record')})" for zone in service.zones)
         return f"{service.engine}, port 53, serves {', '.join(zones)}"
     return f"{service.engine}, port {service.port}, serves {service.content}"
+
+
+def _capture(capture: Capture) -> tuple[str, str]:
+    """Say what a recording is to have: where, and which packets."""
+    selection = capture.selection
+    hosts = " or ".join(map(str, selection.hosts))
+    port = f"port {selection.port}" if selection.port is not None else ""
+    words = [word for word in (selection.protocol, hosts, port) if word] or ["all packets"]
+    snap = [f"their first {capture.snap} bytes"] if capture.snap is not None else []
+    return ", ".join(capture.networks) or "all networks", ", ".join([*words, *snap])
+
+
+def _capture_data(capture: Capture) -> dict[str, Any]:
+    selection = capture.selection
+    return {
+        "name": capture.name,
+        "networks": list(capture.networks),
+        "filter": {
+            "protocol": selection.protocol,
+            "hosts": list(map(str, selection.hosts)),
+            "port": selection.port,
+        },
+        "snap": capture.snap,
+    }
 
 
 def _count(number: int, noun: str) -> str:
@@ -58,11 +90,13 @@ def data(plan: Plan) -> dict[str, Any]:
         "name": plan.name,
         "seed": plan.seed,
         "backend": plan.backend,
+        **({} if plan.time_limit is None else {"time_limit": plan.time_limit}),
         "switches": [
-            {"name": switch.name, "bridge": switch.bridge, "mac": switch.mac} for switch in plan.switches
+            {"name": switch.name, "kind": switch.kind, "bridge": switch.bridge, "mac": switch.mac}
+            for switch in plan.switches
         ],
         "nodes": [_node_data(node) for node in plan.nodes],
-    }
+    } | ({"captures": [_capture_data(one) for one in plan.captures]} if plan.captures else {})
 
 
 def _node_data(node: PlannedNode) -> dict[str, Any]:
@@ -73,18 +107,27 @@ def _node_data(node: PlannedNode) -> dict[str, Any]:
             {
                 "interface": port.interface,
                 "mac": port.mac,
-                "address": str(port.address),
+                "address": str(port.address) if port.address else None,
                 "switch": port.switch,
                 "port": port.port,
                 "port_mac": port.port_mac,
+                "address6": str(port.address6) if port.address6 else None,
+                "mtu": port.mtu,
+                "up": port.up,
             }
             for port in node.ports
+        ],
+        "router": node.router,
+        "routes": [
+            {"destination": str(one.destination), "gateway": str(one.gateway), "interface": one.interface}
+            for one in node.routes
         ],
         "files": dict(node.files),
         "sysctls": dict(node.sysctls),
         "rules": [_rule_data(rule) for rule in node.rules],
         "services": [_service_data(service) for service in node.services],
-    }
+        **provisions.data(node),
+    } | ({"nft": node.nft.text} if node.nft else {})
 
 
 def _rule_data(rule: Rule) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
+from ipaddress import IPv6Address
 
 IFNAMSIZ = 15  # octets of an interface's name, without the final zero
 _WHOLE = 12  # a node's name up to here is its port's: three octets are left for ".12"
@@ -47,11 +49,11 @@ class InterfaceNames:
 
 
 class Macs:
-    """Gives out the MAC addresses of one lab, each once."""
+    """Gives out the MAC addresses of one lab, each once, and none of those that were `taken` by hand."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, taken: Iterable[str] = ()) -> None:
         self._seed = seed
-        self._taken: set[str] = set()
+        self._taken = set(taken)
 
     def of(self, name: str) -> str:
         """Return the address of what has that name: unicast, locally administered (first octet 02).
@@ -66,3 +68,10 @@ class Macs:
                 self._taken.add(mac)
                 return mac
             again += 1
+
+
+def link_local(mac: str) -> str:
+    """Return the IPv6 address that the kernel makes of a MAC (RFC 4291, appendix A: EUI-64)."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    identifier = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return str(IPv6Address(b"\xfe\x80" + bytes(6) + identifier))

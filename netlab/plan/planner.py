@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from netlab.errors import Fault, InputError, Place, UsageError
 from netlab.plan.model import Plan, PlannedNode, Port, Switch
 from netlab.plan.names import InterfaceNames, Macs
-from netlab.plan.rules import RULES
+from netlab.plan.provisions import provided
+from netlab.plan.routes import routes
+from netlab.plan.rules import rules as rules_of
 from netlab.plan.sysctls import sysctls
-from netlab.topology.model import Node, Topology
+from netlab.topology.model import Interface, Network, Node, Topology
 from netlab.topology.vocabulary import BACKENDS, BACKENDS_WITH_IMAGES
 
 
 def plan(topology: Topology, seed: int, backend: str) -> Plan:
     """Decide every name, number, file and rule of the lab."""
     _check_backend(topology, backend)
-    names, macs = InterfaceNames(), Macs(seed)
-    switches = {
-        network.name: Switch(network.name, names.bridge(network.name), macs.of(f"switch/{network.name}"))
-        for network in topology.networks
-    }
-    prefixes = {network.name: network.subnet.prefixlen for network in topology.networks}
-    hosts = _hosts(topology)
+    by_hand = (one.mac for node in topology.nodes for one in node.interfaces if one.mac)
+    names, macs = InterfaceNames(), Macs(seed, by_hand)
+    switches = tuple(
+        Switch(one.name, names.bridge(one.name), macs.of(f"switch/{one.name}"), one.kind)
+        for one in topology.networks
+    )
+    networks = {network.name: network for network in topology.networks}
+    hosts, ways = _hosts(topology), routes(topology)
     nodes = []
     for node in topology.nodes:
         ports = tuple(
             Port(
                 node=node.name,
                 interface=interface.name,
-                mac=macs.of(f"node/{node.name}/{interface.name}"),
-                address=IPv4Interface((interface.address, prefixes[interface.network])),
+                mac=interface.mac or macs.of(f"node/{node.name}/{interface.name}"),
+                address=_address(interface, networks[interface.network]),
                 switch=interface.network,
                 port=names.port(node.name, index),
                 port_mac=macs.of(f"port/{node.name}/{interface.name}"),
+                address6=_address6(interface, networks[interface.network]),
+                mtu=networks[interface.network].mtu,
+                up=interface.up,
             )
             for index, interface in enumerate(node.interfaces)
         )
@@ -42,11 +48,39 @@ def plan(topology: Topology, seed: int, backend: str) -> Plan:
             ("/etc/hosts", hosts),
             ("/etc/resolv.conf", _resolv_conf(topology, node)),
         )
-        rules = tuple(RULES[name] for name in node.firewall)
-        parameters = sysctls(port.interface for port in ports)
-        made = PlannedNode(node.name, ports, files, parameters, rules, node.services, node.image)
-        nodes.append(made)
-    return Plan(topology.name, seed, tuple(switches.values()), tuple(nodes), backend)
+        rules = rules_of(node)
+        parameters = sysctls(
+            [port.interface for port in ports],
+            ipv6=[port.interface for port in ports if port.address6],
+            router=node.router,
+        )
+        made = PlannedNode(
+            name=node.name,
+            ports=ports,
+            files=files,
+            sysctls=parameters,
+            rules=rules,
+            services=node.services,
+            image=node.image,
+            nft=node.nft,
+            router=node.router,
+            routes=ways[node.name],
+        )
+        nodes.append(provided(made, node))
+    limit, captures = topology.time_limit, topology.captures
+    return Plan(topology.name, seed, switches, tuple(nodes), backend, limit, captures)
+
+
+def _address(interface: Interface, network: Network) -> IPv4Interface | None:
+    if interface.address is None or network.subnet is None:
+        return None
+    return IPv4Interface((interface.address, network.subnet.prefixlen))
+
+
+def _address6(interface: Interface, network: Network) -> IPv6Interface | None:
+    if interface.address6 is None or network.subnet6 is None:
+        return None
+    return IPv6Interface((interface.address6, network.subnet6.prefixlen))
 
 
 def _check_backend(topology: Topology, backend: str) -> None:
@@ -81,7 +115,12 @@ def _place(topology: Topology, path: str) -> Place:
 def _hosts(topology: Topology) -> str:
     """Return /etc/hosts: bare names only, so that a name with a domain is DNS's to answer."""
     lines = ["127.0.0.1 localhost"]
-    lines += [f"{interface.address} {node.name}" for node in topology.nodes for interface in node.interfaces]
+    if any(network.subnet6 for network in topology.networks):
+        lines.append("::1 localhost")
+    for node in topology.nodes:
+        for interface in node.interfaces:
+            own = (interface.address, interface.address6)
+            lines += [f"{address} {node.name}" for address in own if address is not None]
     return "\n".join(lines) + "\n"
 
 
@@ -92,8 +131,16 @@ def _resolv_conf(topology: Topology, node: Node) -> str:
     return f"search {topology.search}\nnameserver {server}\noptions timeout:1 attempts:2\n"
 
 
-def _reachable(server: Node, node: Node) -> IPv4Address:
-    """Return the server's address on a network that it shares with the node, else its first."""
-    shared = {interface.network for interface in node.interfaces}
-    near = [interface.address for interface in server.interfaces if interface.network in shared]
-    return near[0] if near else server.interfaces[0].address
+def _reachable(server: Node, node: Node) -> IPv4Address | IPv6Address:
+    """Return the server's address on a network that it shares with the node, else its first; one that is up.
+
+    Of IPv4 where the node has that.
+    """
+    shared = {interface.network for interface in node.interfaces if interface.up}
+    up = [interface for interface in server.interfaces if interface.up] or list(server.interfaces)
+    up.sort(key=lambda one: one.network not in shared)
+    first: list[IPv4Address | IPv6Address] = [one.address for one in up if one.address]
+    second: list[IPv4Address | IPv6Address] = [one.address6 for one in up if one.address6]
+    if not any(one.address for one in node.interfaces):
+        first, second = second, first
+    return (*first, *second)[0]

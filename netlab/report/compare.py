@@ -1,7 +1,8 @@
 """Two traces held against each other, each direction of each flow by itself.
 
 What no seed can decide is normalised away. It is, with who decides it:
-- times, and the order of packets of different flows or directions: the machine's load;
+- times, and the order of packets of different flows or directions, or of one at different ports, as a router
+  has passed them on: the machine's load;
 - a port in `KERNEL_PORTS`, of a flow's one end (see `pair_conversations`) or in an ICMP error: a kernel;
 - the id of a DNS message from or to such a port: a program's resolver;
 - ISNs, in that a trace's numbers are relative: a server's kernel. A SYN's own is compared (`isn=`) where its
@@ -162,11 +163,21 @@ def _file_of(path: Path) -> Path:
 
 
 def normalise(lines: Iterable[Line]) -> dict[Flow, list[str]]:
-    """Return the packets of each direction, as text and in order; directions in order of appearance."""
-    flows: dict[Flow, list[str]] = {}
+    """Return the packets of each direction, as text and in order; directions in order of appearance.
+
+    What came in elsewhere than at its source's own port follows, port by port.
+    """
+    flows: dict[Flow, list[Line]] = {}
     for line in lines:
-        flows.setdefault(line.flow, []).append(_without_chance(line).text)
-    return flows
+        flows.setdefault(line.flow, []).append(line)
+    return {
+        flow: [_without_chance(line).text for line in sorted(packets, key=_entrance)]
+        for flow, packets in flows.items()
+    }
+
+
+def _entrance(line: Line) -> str:
+    return next((remark for remark in line.remarks if remark.startswith("at ")), "")
 
 
 def _without_chance(line: Line) -> Line:

@@ -11,10 +11,12 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from netlab.errors import UsageError
+from netlab.plan import provisions
 from netlab.plan.model import Plan, PlannedNode, Port
+from netlab.plan.rules import base_chain
 from netlab.plan.seal import IMAGE_CAPABILITIES, NODE_CAPABILITIES, NODE_LIMITS
 
 Value = str | int | bool | Sequence["Value"] | Mapping[str, "Value"]
@@ -81,14 +83,14 @@ def text(plan: Plan, placement: Placement) -> str:
 def _services(plan: Plan, placement: Placement) -> Iterator[tuple[str, Settings]]:
     """Yield the containers of each node: its own, and that of its image where netlab's has work beside it."""
     for node in plan.nodes:
-        if node.image is None or node.services or node.rules:
+        if node.image is None or node.services or node.rules or node.nft:
             # A process 1 that hands on SIGTERM: `down` is not held up.
             own: Settings = {"image": placement.image, "init": True, **_sealed(NODE_CAPABILITIES)}
             yield node.name, own | _network_settings(node) | _work(node, placement)
         if node.image is None:
             continue
         foreign: Settings = {"image": node.image, "stdin_open": True, **_sealed(IMAGE_CAPABILITIES)}
-        if node.services or node.rules:
+        if node.services or node.rules or node.nft:
             beside: Settings = {"network_mode": f"service:{node.name}", "depends_on": [node.name]}
             yield f"{node.name}.image", foreign | beside  # no node's name has a dot
         else:
@@ -112,7 +114,7 @@ def _network_settings(node: PlannedNode) -> Settings:
         settings["mac_address"] = node.ports[0].mac  # here Compose and engines of any age understand it
     networks = {}
     for index, port in enumerate(node.ports):
-        own: Settings = {"ipv4_address": str(port.address.ip)}
+        own: Settings = {"ipv4_address": str(_address(port).ip)}
         if not single:
             own |= {"mac_address": port.mac, "priority": len(node.ports) - index}
         networks[port.switch] = own
@@ -123,7 +125,12 @@ def _names(node: PlannedNode) -> Settings:
     """Say in Compose's words what the node's /etc/hosts and /etc/resolv.conf say."""
     files = dict(node.files)
     entries = [line.split() for line in files["/etc/hosts"].splitlines()]
-    hosts = [f"{name}:{address}" for address, *names in entries for name in names if name != "localhost"]
+    hosts = [
+        f"{name}:{address}"
+        for address, *names in entries
+        for name in names
+        if name != "localhost" and ":" not in address
+    ]
     resolver: dict[str, list[str]] = {"nameserver": [], "search": [], "options": []}
     for line in files["/etc/resolv.conf"].splitlines():
         key, *words = line.split()
@@ -143,7 +150,7 @@ def _sysctls(node: PlannedNode) -> dict[str, str]:
     return {
         key: value
         for key, value in node.sysctls
-        if not key.startswith("-") and interfaces.isdisjoint(key.split("."))
+        if not key.startswith(("-", "net.ipv6.")) and interfaces.isdisjoint(key.split("."))
     }
 
 
@@ -158,7 +165,7 @@ def _work(node: PlannedNode, placement: Placement) -> Settings:
             {"type": "bind", "source": mount.source, "target": mount.target, "read_only": True}
             for mount in mounts
         ]
-    if node.rules:
+    if node.rules or node.nft:
         command = ["sh", "-c", _Script("\n".join([*_rules(node), f"exec {shlex.join(command)}\n"]))]
     return settings | {"command": command}
 
@@ -166,13 +173,15 @@ def _work(node: PlannedNode, placement: Placement) -> Settings:
 def _rules(node: PlannedNode) -> Iterator[str]:
     """Yield a script's lines that put the rules in place."""
     yield "set -e"
-    yield "nft add table inet netlab"
+    if node.rules:
+        yield "nft add table inet netlab"
     for chain in dict.fromkeys(rule.chain for rule in node.rules):
-        hook = f"{{ type filter hook {chain} priority filter; policy accept; }}"
-        yield f"nft 'add chain inet netlab {chain} {hook}'"
+        yield f"nft 'add chain inet netlab {chain} {base_chain(chain)}'"
     for rule in node.rules:
         yield f"# {rule.name}: {rule.why}"
         yield f"nft 'add rule inet netlab {rule.chain} {rule.nft}'"
+    if node.nft:
+        yield f"nft -f - <<'END'\n{node.nft.text}END"
 
 
 def _networks(plan: Plan) -> dict[str, Value]:
@@ -188,7 +197,7 @@ def _networks(plan: Plan) -> dict[str, Value]:
             "ipam": {
                 "config": [
                     {
-                        "subnet": str(attached[0].address.network),
+                        "subnet": str(_address(attached[0]).network),
                         "gateway": str(_gateway(name, attached)),
                     }
                 ]
@@ -199,10 +208,18 @@ def _networks(plan: Plan) -> dict[str, Value]:
     }
 
 
+def _address(port: Port) -> IPv4Interface:
+    """Return a port's address of IPv4; UsageError where it has none."""
+    if port.address is None:
+        what = f"the network '{port.switch}' cannot be exported: it has IPv6 alone"
+        raise UsageError(what, "give it a subnet: of IPv4, too")
+    return port.address
+
+
 def _gateway(network: str, ports: Sequence[Port]) -> IPv4Address:
     """Return the highest address that no node has: Docker sets one aside, by itself the first."""
-    subnet: IPv4Network = ports[0].address.network
-    taken = {port.address.ip for port in ports}
+    subnet: IPv4Network = _address(ports[0]).network
+    taken = {_address(port).ip for port in ports}
     for number in range(int(subnet.broadcast_address) - 1, int(subnet.network_address), -1):
         if IPv4Address(number) not in taken:
             return IPv4Address(number)
@@ -239,7 +256,7 @@ def _head(plan: Plan, placement: Placement) -> Iterator[str]:
     yield f"#   {compose} exec {plan.nodes[0].name} ip address"
     yield f"#   {compose} down"
     yield "#"
-    if any(node.image is None or node.services or node.rules for node in plan.nodes):
+    if any(node.image is None or node.services or node.rules or node.nft for node in plan.nodes):
         yield f"# {_visible(placement.image)} has servers and tools; `netlab image build` makes netlab's."
     yield "# What does not come along:"
     for point in _losses(plan):
@@ -248,12 +265,25 @@ def _head(plan: Plan, placement: Placement) -> Iterator[str]:
         yield from (f"#   {line}" for line in more)
 
 
+def _network_losses(plan: Plan) -> Iterator[str]:
+    """Yield what Compose has no words for in the network layer of this lab."""
+    if any(node.has_ipv6 for node in plan.nodes):
+        yield "IPv6: the networks have IPv4 alone."
+    if any(node.routes for node in plan.nodes):
+        yield "Routes: no node has one to a network that it is not on; `netlab plan --commands` shows them."
+    if any(switch.kind != "switch" for switch in plan.switches) or any(port.mtu for port in plan.ports):
+        yield "Hubs, links and MTUs: each network is a bridge of Docker's, which learns."
+    if not all(port.up for port in plan.ports):
+        yield "Interfaces that are down: here they are up."
+
+
 def _losses(plan: Plan) -> Iterator[str]:
     yield (
         "The seal. A lab of netlab has no link to the machine. Here Docker's rules hold the networks shut,"
         " but the host's kernel has a hand in each, and root in a container can send to the host."
     )
     yield "Captures, traces and checks: nothing is recorded. tcpdump in a container shows what passes there."
+    yield from _network_losses(plan)
     yield (f"The seed: the MAC addresses are those of seed {plan.seed}; what scripts draw is left to chance.")
     yield (
         "What makes each run's packets the same: a sender that fills in checksums itself and hands down"
@@ -265,6 +295,9 @@ def _losses(plan: Plan) -> Iterator[str]:
         " addresses, and asks the lab's name server, where there is one, for the rest."
     )
     yield "Labs side by side: Docker has each subnet once."
+    given = [node.name for node in plan.nodes if provisions.data(node)]
+    if given:
+        yield f"The environment, files, start-up commands and limits of nodes ({', '.join(given[:5])})."
     routers = [node.name for node in plan.nodes if len(node.ports) > 1]
     if routers:
         yield (

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from netlab.report.headers import ACK, FIN, RST, SACK, SYN, IPv4, IPv6, Tcp
+
+_UNDER_WAY = 4096  # segments that may be on their way through routers at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +85,26 @@ class Connections:
 
     def __init__(self) -> None:
         self._streams: dict[tuple[str, int, str, int], _Stream] = {}
+        self._recent: OrderedDict[tuple[object, ...], tuple[int, Segment]] = OrderedDict()
 
     def observe(self, ip: IPv4 | IPv6, tcp: Tcp, length: int) -> Segment:
-        """Take the next segment, with `length` bytes of data, and tell what it is."""
+        """Take the next segment, with `length` bytes of data, and tell what it is.
+
+        What routers have passed on is what it was before: the same header, less of a TTL.
+        """
+        drawn = ip.identification if isinstance(ip, IPv4) else ip.flow_label
+        ends = ip.source, tcp.source_port, ip.destination, tcp.destination_port
+        same = *ends, drawn, tcp.sequence, tcp.acknowledgment, tcp.flags, tcp.window, tcp.checksum, length
+        ttl, segment = self._recent.get(same, (0, None))
+        if segment is not None and ip.ttl < ttl:
+            return segment
+        segment = self._new(ip, tcp, length)
+        self._recent[same] = ip.ttl, segment
+        if len(self._recent) > _UNDER_WAY:
+            self._recent.popitem(last=False)
+        return segment
+
+    def _new(self, ip: IPv4 | IPv6, tcp: Tcp, length: int) -> Segment:
         sender, receiver = self._pair(ip, tcp)
         remarks = [] if self._bases_known(sender, receiver, tcp) else ["no SYN seen"]
         seq = sender.relative(tcp.sequence)

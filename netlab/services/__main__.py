@@ -16,10 +16,9 @@ from pathlib import Path
 
 from netlab import topology
 from netlab.errors import NetlabError, UsageError
-from netlab.services.engines import ENGINES, Server
+from netlab.services.engines import ENGINES, Server, every_address
 from netlab.topology.model import Node
 
-_EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 — a node serves all networks that it is on
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 _say = partial(print, flush=True)
 
@@ -57,8 +56,9 @@ def _node(arguments: Sequence[str]) -> Node:
 def _bound(node: Node) -> list[Server]:
     """Return the servers of a node, all of them with their ports, or raise MachineError."""
     servers = []
+    addresses = every_address(ipv6=any(one.address6 for one in node.interfaces))
     for service in node.services:
-        server = ENGINES[service.kind, service.engine](service, _EVERY_ADDRESS, _say)
+        server = ENGINES[service.kind, service.engine](service, addresses, _say)
         server.bind()
         _say(f"{service.kind} ({service.engine}) of node {node.name} serves")
         servers.append(server)

@@ -10,7 +10,7 @@ import selectors
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -19,6 +19,7 @@ from netlab.services.dns import Authority, Transport, describe
 
 IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)  # Python's socket module has the name from 3.12 on
 _PKTINFO = struct.Struct("@i4s4s")  # interface, local address, the header's destination: ip(7)
+_PKTINFO6 = struct.Struct("@16sI")  # the header's destination, interface: RFC 3542, section 6.1
 _ANY_INTERFACE = 0
 _DATAGRAM = 65535  # the largest payload there is
 _BURST = 64  # datagrams or connections taken before the others have their turn
@@ -32,7 +33,7 @@ _CURES = {
     errno.EADDRNOTAVAIL: "the address must be one of this node's interfaces",
 }
 PRINT = partial(print, flush=True)  # the default log: standard output, which a file may be behind
-_Endpoint = tuple[str, int]
+_Endpoint = tuple[str, int] | tuple[str, int, int, int]  # IPv6's have flow label and scope, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class _Connection:
 
 
 class DnsServer:
-    """Serves an authority on one address, UDP and TCP on the same port; `port` 0 is replaced by `bind`."""
+    """Serves an authority on an address and `more`, UDP and TCP on one port; `bind` replaces port 0."""
 
     def __init__(
         self,
@@ -75,8 +76,10 @@ class DnsServer:
         log: Callable[[str], None] = PRINT,
         *,
         limits: Limits | None = None,
+        more: Sequence[str] = (),
     ) -> None:
         self.address = address
+        self._more = tuple(more)
         self.port = port
         self._authority = authority
         self._log = log
@@ -95,15 +98,17 @@ class DnsServer:
             except OSError as error:
                 if attempts and error.errno == errno.EADDRINUSE:
                     continue
-                cure = _CURES.get(error.errno or 0, "")
-                where = f"port {self.port} of {self.address}"
-                raise MachineError(
-                    f"the DNS server cannot have {where}: {error.strerror or error}", cure
-                ) from error
-        datagrams, listener = self._sockets
-        self.port = datagrams.getsockname()[1]
-        self._selector.register(datagrams, selectors.EVENT_READ, partial(self._receive, datagrams))
-        self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener))
+                raise _refusal(self.address, self.port, error) from error
+        self.port = self._sockets[0].getsockname()[1]
+        try:
+            for address in self._more:
+                self._sockets += _open_pair(address, self.port)
+        except OSError as error:
+            self.close()
+            raise _refusal(address, self.port, error) from error
+        for sock in self._sockets:
+            take = self._receive if sock.type == socket.SOCK_DGRAM else self._accept
+            self._selector.register(sock, selectors.EVENT_READ, partial(take, sock))
 
     def serve(self, stop: Callable[[], bool] | None = None) -> None:
         """Answer until `stop` returns true, if it is given; then close everything."""
@@ -132,14 +137,14 @@ class DnsServer:
 
     def _reply(self, query: bytes, transport: Transport, client: _Endpoint) -> bytes | None:
         answer = self._authority.answer(query, transport=transport)
-        self._log(f"{describe(query, answer)} {transport} {client[0]}:{client[1]}")
+        self._log(f"{describe(query, answer)} {transport} {_shown(client)}")
         return answer
 
     def _receive(self, datagrams: socket.socket) -> None:
         """Answer the datagrams that wait, each from the address that it was sent to."""
         for _ in range(_BURST):
             try:
-                query, ancillary, _, client = datagrams.recvmsg(_DATAGRAM, socket.CMSG_SPACE(_PKTINFO.size))
+                query, ancillary, _, client = datagrams.recvmsg(_DATAGRAM, socket.CMSG_SPACE(_PKTINFO6.size))
             except OSError:  # nothing waits any more, or an ICMP error of an earlier answer was reported
                 return
             answer = self._reply(query, "udp", client)
@@ -148,7 +153,7 @@ class DnsServer:
             try:
                 datagrams.sendmsg([answer], _from_same_address(ancillary), 0, client)
             except OSError as error:
-                self._log(f"answer to {client[0]}:{client[1]} not sent: {error.strerror}")
+                self._log(f"answer to {_shown(client)} not sent: {error.strerror}")
 
     def _accept(self, listener: socket.socket) -> None:
         """Take new clients; where room lacks, the one idle the longest makes it (RFC 7766, section 6.2.3)."""
@@ -226,12 +231,28 @@ class DnsServer:
         connection.sock.close()
 
 
+def _shown(client: _Endpoint) -> str:
+    return f"[{client[0]}]:{client[1]}" if ":" in client[0] else f"{client[0]}:{client[1]}"
+
+
+def _refusal(address: str, port: int, error: OSError) -> MachineError:
+    where = f"port {port} of {address}"
+    cure = _CURES.get(error.errno or 0, "")
+    return MachineError(f"the DNS server cannot have {where}: {error.strerror or error}", cure)
+
+
 def _open_pair(address: str, port: int) -> tuple[socket.socket, socket.socket]:
     """Return a UDP socket and a listening TCP socket on the same port; OSError where one of them fails."""
-    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    datagrams = socket.socket(family, socket.SOCK_DGRAM)
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        datagrams.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        if family == socket.AF_INET6:  # IPv4 has sockets of its own
+            for sock in (datagrams, listener):
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            datagrams.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        else:
+            datagrams.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         datagrams.bind((address, port))
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Accepted sockets inherit it: a second answer must not wait for the ACK of the first.
@@ -253,4 +274,9 @@ def _from_same_address(ancillary: list[tuple[int, int, bytes]]) -> list[tuple[in
         if (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO):
             _, local, _ = _PKTINFO.unpack(data[: _PKTINFO.size])
             return [(level, kind, _PKTINFO.pack(_ANY_INTERFACE, local, bytes(4)))]
+        if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
+            local, interface = _PKTINFO6.unpack(data[: _PKTINFO6.size])
+            # A link-local address means nothing without its interface.
+            index = interface if local[:2] == b"\xfe\x80" else _ANY_INTERFACE
+            return [(level, kind, _PKTINFO6.pack(local, index))]
     return []

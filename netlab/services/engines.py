@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from netlab.topology.model import DnsService, HttpService, Service
 
 Log = Callable[[str], None]
+
+
+def every_address(*, ipv6: bool) -> tuple[str, ...]:
+    """Return what a server listens on to serve all networks of its node; IPv4's first."""
+    return ("0.0.0.0", "::") if ipv6 else ("0.0.0.0",)  # noqa: S104 — the node has no way out
 
 
 class Server(Protocol):
@@ -20,23 +25,25 @@ class Server(Protocol):
         """Answer, for ever."""
 
 
-def _builtin_dns(service: Service, address: str, log: Log) -> Server:
+def _builtin_dns(service: Service, addresses: Sequence[str], log: Log) -> Server:
     from netlab.services.dns import Authority
     from netlab.services.dns_server import DnsServer
 
     assert isinstance(service, DnsService)
-    return DnsServer(Authority.from_zones(service.zones), address, 53, log)
+    return DnsServer(Authority.from_zones(service.zones), addresses[0], 53, log, more=addresses[1:])
 
 
-def _builtin_http(service: Service, address: str, log: Log) -> Server:
+def _builtin_http(service: Service, addresses: Sequence[str], log: Log) -> Server:
     from netlab.services.http import Site
     from netlab.services.http_server import DirectoryContent, HttpServer
 
     assert isinstance(service, HttpService)
-    return HttpServer(Site(DirectoryContent(service.content)), address, service.port, log)
+    return HttpServer(
+        Site(DirectoryContent(service.content)), addresses[0], service.port, log, more=addresses[1:]
+    )
 
 
-ENGINES: dict[tuple[str, str], Callable[[Service, str, Log], Server]] = {
+ENGINES: dict[tuple[str, str], Callable[[Service, Sequence[str], Log], Server]] = {
     ("dns", "builtin"): _builtin_dns,
     ("http", "builtin"): _builtin_http,
 }

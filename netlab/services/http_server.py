@@ -12,7 +12,7 @@ import os
 import selectors
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,72 +64,88 @@ class _Client:
 
 
 class HttpServer:
-    """Serves a site on one TCP port; `log` gets one line a request, `address "GET /" 200 71234`."""
+    """Serves a site on one TCP port of an address and `more`; `log` gets one line a request.
 
-    def __init__(self, site: Site, address: str, port: int = 80, log: Callable[[str], None] = print) -> None:
+    Such as `10.0.0.10 "GET /" 200 71234`.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        address: str,
+        port: int = 80,
+        log: Callable[[str], None] = print,
+        *,
+        more: Sequence[str] = (),
+    ) -> None:
         self._site = site
-        self._address = address
+        self._addresses = (address, *more)
         self._port = port
         self._log = log
-        self._listener: socket.socket | None = None
+        self._listeners: tuple[socket.socket, ...] = ()
         self._clients: dict[int, _Client] = {}
         self._selector = selectors.DefaultSelector()
 
     @property
     def port(self) -> int:
         """The port, the kernel's choice once bound if 0 was asked for."""
-        return self._listener.getsockname()[1] if self._listener else self._port
+        return int(self._listeners[0].getsockname()[1]) if self._listeners else self._port
 
     def bind(self) -> None:
         """Take the port and listen: from here on clients can connect. MachineError if it cannot be had."""
-        family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
+        opened: list[socket.socket] = []
+        try:
+            for address in self._addresses:
+                port = opened[0].getsockname()[1] if opened else self._port
+                opened.append(self._listen(address, port))
+        except BaseException:
+            for listener in opened:
+                listener.close()
+            raise
+        self._listeners = tuple(opened)
+
+    def _listen(self, address: str, port: int) -> socket.socket:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         # Connections inherit these. The kernel clips the buffer's size to net.core.wmem_max.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 30)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            listener.bind((self._address, self._port))
+            if family == socket.AF_INET6:  # IPv4 has a socket of its own
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind((address, port))
             listener.listen(CONNECTION_LIMIT)
         except OSError as error:
             listener.close()
-            raise self._bind_error(error) from error
-        self._listener = listener
-
-    def _bind_error(self, error: OSError) -> MachineError:
-        where = f"TCP port {self._port} of {self._address}"
-        if error.errno == errno.EADDRINUSE:
-            return MachineError(f"{where} is taken", "stop the other server, or give this one another port")
-        if error.errno == errno.EADDRNOTAVAIL:
-            return MachineError(f"{where}: no interface has this address", "use an address of this node")
-        return MachineError(
-            f"{where} cannot be had: {error.strerror}", "use a port above 1023, or a node's own"
-        )
+            raise _bind_error(address, port, error) from error
+        return listener
 
     def serve(self, stop: Callable[[], bool] | None = None) -> None:
         """Serve until `stop` says True (it is asked ten times a second); without it, for ever."""
-        if self._listener is None:
+        if not self._listeners:
             self.bind()
-        assert self._listener is not None
         try:
             while not (stop and stop()):
-                self._watch_listener(self._listener)
+                self._watch_listeners()
                 for key, _ in self._selector.select(self._patience(polling=stop is not None)):
                     if key.data is None:
-                        self._accept(self._listener)
+                        assert isinstance(key.fileobj, socket.socket)
+                        self._accept(key.fileobj)
                     else:
                         self._advance(key.data)
                 self._expire()
         finally:
-            self._close_all(self._listener)
+            self._close_all()
 
-    def _watch_listener(self, listener: socket.socket) -> None:
+    def _watch_listeners(self) -> None:
         """Accept only while there is room."""
-        watched = listener.fileno() in self._selector.get_map()
-        if not watched and len(self._clients) < CONNECTION_LIMIT:
-            self._selector.register(listener, selectors.EVENT_READ, None)
-        elif watched and len(self._clients) >= CONNECTION_LIMIT:
-            self._selector.unregister(listener)
+        for listener in self._listeners:
+            watched = listener.fileno() in self._selector.get_map()
+            if not watched and len(self._clients) < CONNECTION_LIMIT:
+                self._selector.register(listener, selectors.EVENT_READ, None)
+            elif watched and len(self._clients) >= CONNECTION_LIMIT:
+                self._selector.unregister(listener)
 
     def _patience(self, *, polling: bool) -> float | None:
         """Return the seconds until something may be due; None: nothing can be."""
@@ -249,8 +265,18 @@ class HttpServer:
             del self._clients[descriptor]
             client.sock.close()
 
-    def _close_all(self, listener: socket.socket) -> None:
+    def _close_all(self) -> None:
         for client in list(self._clients.values()):
             self._drop(client)
         self._selector.close()
-        listener.close()
+        for listener in self._listeners:
+            listener.close()
+
+
+def _bind_error(address: str, port: int, error: OSError) -> MachineError:
+    where = f"TCP port {port} of {address}"
+    if error.errno == errno.EADDRINUSE:
+        return MachineError(f"{where} is taken", "stop the other server, or give this one another port")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return MachineError(f"{where}: no interface has this address", "use an address of this node")
+    return MachineError(f"{where} cannot be had: {error.strerror}", "use a port above 1023, or a node's own")

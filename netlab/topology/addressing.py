@@ -1,131 +1,117 @@
-"""Networks, who is attached to them, and which address each attachment gets."""
+"""Who is attached to which network, and which addresses each attachment gets."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from itertools import count
 
 from netlab.topology import values
-from netlab.topology.faults import TOP, Faults, Mark, shown
-from netlab.topology.reader import Mapping, Value
-from netlab.topology.vocabulary import DEFAULT_NETWORK, NETWORK_KEYS
+from netlab.topology.faults import Faults, Mark, shown
+from netlab.topology.model import Interface
+from netlab.topology.networks import Declared
+from netlab.topology.reader import Mapping as Tree
+from netlab.topology.reader import Scalar, Value
+from netlab.topology.vocabulary import INTERFACE_KEYS
 
 BRIDGE_PORTS = 1023  # BR_MAX_PORTS - 1: what the kernel lets one bridge have
 
-_SUBNET = "a subnet, as 10.0.0.0/24"
 _ADDRESS = "an IPv4 address, as 10.0.0.10"
-_SPECIAL = (
-    (IPv4Network("0.0.0.0/8"), "'this network' (RFC 1122)"),
-    (IPv4Network("127.0.0.0/8"), "loopback"),
-    (IPv4Network("224.0.0.0/4"), "multicast"),
-    (IPv4Network("240.0.0.0/4"), "reserved"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """A network of the file; `subnet` is None where it has a fault, so that its nodes get none for that."""
-
-    name: str
-    subnet: IPv4Network | None
-    mark: Mark
+_ADDRESS6 = "an IPv6 address, as fd00:1::10"
+_MAC = "six pairs of hexadecimal digits, as 02:00:00:00:00:0a"
+_Address = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A node's wish to be on a network, with the address it asks for, if any."""
+    """A node's wish to be on a network, with the addresses it asks for, if any, and where they stand.
+
+    `whole` is False where something that it asks for has a fault.
+    """
 
     node: str
     network: str
     mark: Mark
     address: IPv4Address | None = None
+    address6: IPv6Address | None = None
+    mark6: Mark | None = None
+    mac: str | None = None
+    mac_mark: Mark | None = None
+    up: bool = True
 
 
-def networks(value: Value | None, faults: Faults) -> dict[str, Declared] | None:
-    """Return the networks by name, the default one where the file has none; None where it cannot be told."""
-    if value is None or values.is_null(value):
-        name, subnet = DEFAULT_NETWORK
-        return {name: Declared(name, IPv4Network(subnet), TOP)}
-    found = values.entries(value, "networks with their subnets, as {lan: 10.0.0.0/24}", faults)
-    if found is None:
-        return None
-    if not found:
-        faults.add(
-            value.mark, "there is no network", "write one, as {lan: 10.0.0.0/24}, or leave the key out"
-        )
-        return None
-    declared = {}
-    for key, entry in found:
-        values.label(key.text, key.mark, "network", faults)
-        declared[key.text] = _network(key.text, entry, faults)
-    values.once([key for key, _ in found], "network", faults)
-    _find_overlaps(declared.values(), faults)
-    return declared
+def attachments(
+    node: Scalar, known: dict[str, Value], declared: dict[str, Declared], faults: Faults
+) -> tuple[Attachment, ...]:
+    """Rewrite `address`, `address6`, or nothing at all, to what `interfaces` would say, and read that."""
+    given, interfaces = known.get("address") or known.get("address6"), known.get("interfaces")
+    if interfaces is not None:
+        if given is not None:
+            what = f"both {'address' if 'address' in known else 'address6'} and interfaces are there"
+            faults.add(given.mark, what, "write the address into interfaces, and delete this key")
+        return tuple(_interfaces(node.text, interfaces, declared, faults))
+    name = next(iter(declared))
+    if len(declared) > 1:
+        own = None if "address" not in known else address(known["address"], faults)
+        mark = node.mark if given is None else given.mark
+        what = f"on which of the networks {', '.join(map(shown, list(declared)[:5]))} is this?"
+        faults.add(mark, what, f"write interfaces: {{{name}: {own or ''}}}")
+        return ()
+    mark = node.mark if given is None else given.mark
+    short: dict[str, Value] = {key: known[key] for key in ("address", "address6") if key in known}
+    found = _attachment(Attachment(node.text, name, mark), short, declared[name], faults)
+    return () if found is None else (found,)
 
 
-def _network(name: str, value: Value, faults: Faults) -> Declared:
-    """Read a subnet, or the long form {subnet: …}."""
-    if isinstance(value, Mapping):
-        before = len(faults)
-        long = values.fields(value, NETWORK_KEYS, _SUBNET, faults) or {}
-        if "subnet" not in long:
-            # Where a key is unknown, it was most likely meant to be this one: one cause, one fault.
-            if len(faults) == before:
-                faults.add(
-                    value.mark, f"the network {shown(name)} has no subnet", "write subnet: 10.0.0.0/24"
-                )
-            return Declared(name, None, value.mark)
-        value = long["subnet"]
-    return Declared(name, _subnet(value, faults), value.mark)
-
-
-def _subnet(value: Value, faults: Faults) -> IPv4Network | None:
-    word = values.text(value, _SUBNET, faults)
-    if word is None:
-        return None
-    try:
-        subnet = ip_network(word, strict=False)
-    except ValueError:
-        faults.add(value.mark, f"{shown(word)} is no subnet", "write an address and a prefix, as 10.0.0.0/24")
-        return None
-    if isinstance(subnet, IPv6Network):
-        faults.add(value.mark, "not yet supported: a network of IPv6", "IPv4 only, as 10.0.0.0/24")
-        return None
-    what, hint = _unfit(word, subnet)
-    if what:
-        faults.add(value.mark, what, hint)
-        return None
-    return subnet
-
-
-def _unfit(word: str, subnet: IPv4Network) -> tuple[str, str]:
-    """Say why a subnet cannot be a lab's network, and what to do; two empty strings where it can."""
-    if not re.fullmatch(r"[0-9.]+/[0-9]{1,2}", word):
-        return f"{shown(word)} has no prefix length", "write address and prefix, as 10.0.0.0/24"
-    if not 8 <= subnet.prefixlen <= 30:
-        return f"a prefix of /{subnet.prefixlen} is out of range", "choose one from /8 to /30"
-    for special, kind in _SPECIAL:
-        if subnet.overlaps(special):
-            return f"{subnet} is {kind}, no network for hosts", "use a private one, as 10.0.0.0/24"
-    if word.partition("/")[0] != str(subnet.network_address):
-        return f"{shown(word)} has host bits set", f"the subnet is {subnet}"
-    return "", ""
-
-
-def _find_overlaps(declared: Iterable[Declared], faults: Faults) -> None:
-    """Note networks that share addresses, each with the widest before it; sorted, so that one pass does."""
-    sound = [(network.subnet, network) for network in declared if network.subnet is not None]
-    previous: tuple[IPv4Network, Declared] | None = None
-    for subnet, network in sorted(sound, key=lambda pair: pair[0]):
-        if previous is None or subnet.network_address > previous[0].broadcast_address:
-            previous = (subnet, network)
+def _interfaces(
+    node: str, value: Value, declared: dict[str, Declared], faults: Faults
+) -> Iterator[Attachment]:
+    expected = "networks with addresses, as {lan: 10.0.0.10}"
+    found = values.entries(value, expected, faults)
+    if found == ():
+        faults.add(value.mark, "a node without interfaces", f"write {expected}")
+    for key, entry in found or ():
+        if key.text not in declared:
+            what = f"unknown network {shown(key.text)}"
+            faults.add(key.mark, what, values.suggest(key.text, declared))
             continue
-        first, second = sorted((previous[1], network), key=lambda one: (one.mark.line, one.mark.column))
-        what = f"the network {shown(second.name)} overlaps {shown(first.name)}, {first.subnet}"
-        hint = f"choose another subnet; the first is at {faults.place(first.mark)}"
-        faults.add(second.mark, what, hint)
+        bare = Attachment(node, key.text, key.mark if isinstance(entry, Tree) else entry.mark)
+        long: dict[str, Value] | None = {}
+        if isinstance(entry, Tree):
+            long = values.fields(entry, INTERFACE_KEYS, _ADDRESS, faults)
+        elif not values.is_null(entry):
+            long = {"address": entry}
+        if long is not None and (one := _attachment(bare, long, declared[key.text], faults)):
+            yield one
+
+
+def _attachment(
+    bare: Attachment, known: dict[str, Value], network: Declared, faults: Faults
+) -> Attachment | None:
+    """Read an interface's long form; None where an address has a fault, for which it gets no other."""
+    before, one = len(faults), bare
+    if value := known.get("address"):
+        if isinstance(value, Scalar) and ":" in value.text and not network.subnet and network.subnet6:
+            known = {**known, "address6": value}  # where there is IPv6 alone, an address is one of IPv6
+        else:
+            one = replace(one, mark=value.mark, address=address(value, faults))
+            if one.address and network.sound and not network.subnet:
+                what = f"{one.address} is an IPv4 address, and the network {shown(network.name)} has none"
+                faults.add(value.mark, what, f"write address6:, or give {shown(network.name)} a subnet:")
+    if value := known.get("address6"):
+        one = replace(one, mark6=value.mark, address6=_address6(value, faults))
+        if one.address6 and network.sound and not network.subnet6:
+            what = f"{one.address6} is an IPv6 address, and the network {shown(network.name)} has no subnet6"
+            faults.add(
+                value.mark, what, f"write networks: {{{network.name}: {{subnet6: auto}}}}, or a subnet"
+            )
+    if value := known.get("mac"):
+        one = replace(one, mac=_mac(value, faults), mac_mark=value.mark)
+    if value := known.get("up"):
+        one = replace(one, up=values.truth(value, faults) is not False)
+    return one if len(faults) == before else None
 
 
 def address(value: Value, faults: Faults) -> IPv4Address | None:
@@ -140,7 +126,8 @@ def address(value: Value, faults: Faults) -> IPv4Address | None:
         faults.add(value.mark, f"{shown(word)} is no IPv4 address", "write four numbers, as 10.0.0.10")
         return None
     if isinstance(found, IPv6Address):
-        faults.add(value.mark, "not yet supported: an address of IPv6", "IPv4 only, as 10.0.0.10")
+        hint = f"write it as address6: {bare}; address: is the IPv4 one"
+        faults.add(value.mark, f"{shown(word)} is an address of IPv6", hint)
         return None
     if slash:
         faults.add(value.mark, f"{shown(word)} has a prefix, which is the network's to say", f"write {bare}")
@@ -148,24 +135,97 @@ def address(value: Value, faults: Faults) -> IPv4Address | None:
     return found
 
 
+def _address6(value: Value, faults: Faults) -> IPv6Address | None:
+    word = values.text(value, _ADDRESS6, faults)
+    if word is None:
+        return None
+    bare, slash, _ = word.partition("/")
+    try:
+        found = IPv6Address(bare)
+    except ValueError:
+        faults.add(
+            value.mark,
+            f"{shown(word)} is no IPv6 address",
+            "write groups of hexadecimal digits, as fd00:1::10",
+        )
+        return None
+    if slash:
+        faults.add(value.mark, f"{shown(word)} has a prefix, which is the network's to say", f"write {bare}")
+        return None
+    if found.scope_id:
+        faults.add(
+            value.mark,
+            f"{shown(word)} has a scope, which only a link-local one needs",
+            f"write {bare.partition('%')[0]}",
+        )
+        return None
+    return found
+
+
+def _mac(value: Value, faults: Faults) -> str | None:
+    """Return a MAC in lower case, with colons; it must be one that a single interface can have."""
+    word = values.text(value, _MAC, faults)
+    if word is None:
+        return None
+    if not re.fullmatch(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}", word):
+        faults.add(value.mark, f"{shown(word)} is no MAC address", f"write {_MAC}")
+        return None
+    mac = word.lower().replace("-", ":")
+    first = int(mac[:2], 16)
+    if first & 1:
+        what = f"{mac} is a group's MAC address: the lowest bit of its first octet is set"
+        faults.add(value.mark, what, f"write an even first octet, as {first & 0xFE | 2:02x}{mac[2:]}")
+        return None
+    if mac == "00:00:00:00:00:00":
+        faults.add(value.mark, "a MAC address of zeros is no interface's", f"write {_MAC}")
+        return None
+    return mac
+
+
 def allocate(
     attachments: Iterable[Attachment], declared: dict[str, Declared], faults: Faults
-) -> dict[tuple[str, str], IPv4Address]:
-    """Give every attachment an address, by (node, network): its own, or the lowest that no one asked for."""
+) -> dict[tuple[str, str], Interface]:
+    """Give every attachment its addresses, by (node, network): its own, or the lowest that no one asked for.
+
+    Returns interfaces that have no name yet.
+    """
     by_network: dict[str, list[Attachment]] = {name: [] for name in declared}
     for attachment in attachments:
         by_network[attachment.network].append(attachment)
-    given: dict[tuple[str, str], IPv4Address] = {}
+    _find_macs_twice((one for wanted in by_network.values() for one in wanted), faults)
+    given: dict[tuple[str, str], Interface] = {}
     for name, wanted in by_network.items():
-        subnet = declared[name].subnet
-        if subnet is not None and _has_room(name, subnet, wanted, faults):
-            given.update(_allocate_in(subnet, wanted, faults))
+        network = declared[name]
+        if not network.sound or not _has_room(network, wanted, faults):
+            continue
+        first = _allocate(network.subnet, ((one.address, one.mark, one) for one in wanted), faults)
+        second = _allocate(
+            network.subnet6, ((one.address6, one.mark6 or one.mark, one) for one in wanted), faults
+        )
+        for one in wanted:
+            address, address6 = first.get(one.node), second.get(one.node)
+            assert not isinstance(address, IPv6Address)
+            assert not isinstance(address6, IPv4Address)
+            given[one.node, name] = Interface("", name, address, address6, one.mac, one.up)
     return given
 
 
-def _has_room(name: str, subnet: IPv4Network, wanted: list[Attachment], faults: Faults) -> bool:
+def _find_macs_twice(attachments: Iterable[Attachment], faults: Faults) -> None:
+    first: dict[str, Attachment] = {}
+    for one in attachments:
+        if one.mac is None or one.mac_mark is None:
+            continue
+        earlier = first.setdefault(one.mac, one)
+        if earlier is not one and earlier.mac_mark is not None:
+            what = f"the MAC address {one.mac} is taken by node {shown(earlier.node)}"
+            faults.add(one.mac_mark, what, faults.other(one.mac_mark, earlier.mac_mark))
+
+
+def _has_room(network: Declared, wanted: list[Attachment], faults: Faults) -> bool:
     """Note the first node that a network has no room for."""
-    hosts = subnet.num_addresses - 2
+    name = network.name
+    rooms = [(_hosts(subnet), subnet) for subnet in (network.subnet, network.subnet6) if subnet]
+    hosts, subnet = min(rooms, key=lambda room: room[0])
     if len(wanted) > min(hosts, BRIDGE_PORTS):
         mark = wanted[min(hosts, BRIDGE_PORTS)].mark
         if hosts < BRIDGE_PORTS:
@@ -180,39 +240,74 @@ def _has_room(name: str, subnet: IPv4Network, wanted: list[Attachment], faults: 
     return True
 
 
-def _allocate_in(
-    subnet: IPv4Network, wanted: list[Attachment], faults: Faults
-) -> dict[tuple[str, str], IPv4Address]:
-    taken: dict[IPv4Address, Attachment] = {}
-    for attachment in wanted:
-        if attachment.address is None:
+def _hosts(subnet: IPv4Network | IPv6Network) -> int:
+    """Count the addresses that hosts can have: all but the first, and IPv4's last."""
+    return subnet.num_addresses - (2 if subnet.version == 4 else 1)
+
+
+def _allocate(
+    subnet: IPv4Network | IPv6Network | None,
+    wishes: Iterable[tuple[_Address | None, Mark, Attachment]],
+    faults: Faults,
+) -> Mapping[str, _Address]:
+    """Return an address for each node, in the order of the file; none where there is no subnet."""
+    if subnet is None:
+        return {}
+    asked = list(wishes)
+    taken: dict[_Address, tuple[Mark, Attachment]] = {}
+    for own, mark, attachment in asked:
+        if own is None:
             continue
-        first = taken.setdefault(attachment.address, attachment)
+        first_mark, first = taken.setdefault(own, (mark, attachment))
         if first is not attachment:
-            what = f"the address {attachment.address} is taken by node {shown(first.node)}"
-            faults.add(attachment.mark, what, f"choose another; the first is at {faults.place(first.mark)}")
+            what = f"the address {own} is taken by node {shown(first.node)}"
+            faults.add(mark, what, faults.other(mark, first_mark))
         else:
-            _check_host(attachment.address, subnet, attachment, faults)
-    given = {}
-    following = int(subnet.network_address) + 1
-    for attachment in wanted:
-        own = attachment.address
-        while own is None:
-            candidate = IPv4Address(following)
-            following += 1
-            own = None if candidate in taken else candidate
-        given[attachment.node, attachment.network] = own
-    return given
+            _check_host(own, subnet, mark, attachment.network, faults)
+    kind = IPv4Address if subnet.version == 4 else IPv6Address
+    free = (one for number in count(int(subnet.network_address) + 1) if (one := kind(number)) not in taken)
+    return {attachment.node: own or next(free) for own, _, attachment in asked}
 
 
-def _check_host(own: IPv4Address, subnet: IPv4Network, attachment: Attachment, faults: Faults) -> None:
+def _check_host(
+    own: _Address, subnet: IPv4Network | IPv6Network, mark: Mark, network: str, faults: Faults
+) -> None:
+    highest = int(subnet.broadcast_address) - (subnet.version == 4)
+    last = type(own)(highest)
     if own not in subnet:
-        what = f"{own} is outside {shown(attachment.network)}, {subnet}"
-        low, high = subnet.network_address + 1, subnet.broadcast_address - 1
-        faults.add(attachment.mark, what, f"choose one from {low} to {high}")
+        what = f"{own} is outside {shown(network)}, {subnet}"
+        faults.add(mark, what, f"choose one from {subnet.network_address + 1} to {last}")
     elif own == subnet.network_address:
-        faults.add(attachment.mark, f"{own} is the network's own address", f"the first host is {own + 1}")
-    elif own == subnet.broadcast_address:
-        faults.add(
-            attachment.mark, f"{own} is the broadcast address of {subnet}", f"the last host is {own - 1}"
+        whose = (
+            "the network's own address" if own.version == 4 else "every router's address (RFC 4291, 2.6.1)"
         )
+        faults.add(mark, f"{own} is {whose}", f"the first host is {own + 1}")
+    elif int(own) > highest:
+        faults.add(mark, f"{own} is the broadcast address of {subnet}", f"the last host is {last}")
+
+
+def check_members(
+    attachments: Iterable[Attachment], declared: Mapping[str, Declared], nodes: int, faults: Faults
+) -> None:
+    """Note links that do not join two nodes, and networks on which a node would be alone.
+
+    A lab of a single node may have that on networks of its own: there is nobody else.
+    """
+    members: dict[str, list[Attachment]] = {name: [] for name in declared}
+    for attachment in attachments:
+        members[attachment.network].append(attachment)
+    for name, network in declared.items():
+        here = members[name]
+        if network.kind == "link" and len(here) != 2:
+            number = f"{len(here)} {'is' if len(here) == 1 else 'are'} on it"
+            what = f"{shown(name)} is a link, which joins two nodes, and {number}"
+            mark = here[2].mark if len(here) > 2 else network.mark
+            faults.add(mark, what, "write kind: switch" if len(here) > 2 else "put two nodes on it")
+        elif len(here) == 1 and nodes > 1:
+            what = f"the node {shown(here[0].node)} is alone on the network {shown(name)}"
+            faults.add(here[0].mark, what, "put a second node on it, or take this one off")
+
+
+def addresses(interfaces: Iterable[Interface]) -> tuple[_Address, ...]:
+    """Return every address of interfaces, each interface's IPv4 one first."""
+    return tuple(own for one in interfaces for own in (one.address, one.address6) if own is not None)

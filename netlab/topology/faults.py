@@ -1,9 +1,10 @@
-"""Collect the faults of one file, each drawn on its own line of it."""
+"""Collect the faults of one topology, each drawn on its own line of the file that it stands in."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from netlab.errors import Fault, InputError, Place
 
@@ -15,13 +16,17 @@ MAX_DRAWN = 300  # characters of a line; a longer one would bury the message
 MAX_SHOWN = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Where a token stands in its file: line and column from 1, width in characters."""
+class Mark(NamedTuple):
+    """Where a token stands: line and column from 1, width in characters.
+
+    `file` is empty in the file that was asked for, and names the one that it extends. A tuple, and no
+    dataclass: every value of a file has one, and a frozen dataclass takes twice as long to make.
+    """
 
     line: int
     column: int
     width: int = 1
+    file: str = ""
 
 
 TOP = Mark(1, 1)
@@ -35,26 +40,53 @@ def shown(word: str) -> str:
 
 
 class Faults:
-    """The faults of one file, found in any order; `check` raises them together."""
+    """The faults of one topology, found in any order; `check` raises them together."""
 
     def __init__(self, file: str, text: str) -> None:
         self._file = file
-        self._lines = _LINE_BREAK.split(text)
+        self._lines = {"": _LINE_BREAK.split(text)}
         self._found: dict[tuple[Mark, str], Fault] = {}
+        self._shared: set[Mark] = set()
 
     def __len__(self) -> int:
         return len(self._found)
 
+    def add_file(self, file: str, text: str) -> None:
+        """Make known a further file, for the marks that name it."""
+        self._lines[file] = _LINE_BREAK.split(text)
+
+    def share(self, marks: Iterable[Mark]) -> None:
+        """Make known marks that stand for several nodes: only the first fault of each is told."""
+        self._shared.update(marks)
+
     def place(self, mark: Mark) -> Place:
         """Return where a mark stands, for a message that names a second place."""
-        return Place(self._file, mark.line, mark.column)
+        return Place(mark.file or self._file, mark.line, mark.column)
+
+    def block_indent(self, mark: Mark) -> int | None:
+        """Return how far the literal block (`|`) at a mark is indented; None where there is no such block."""
+        lines = self._lines[mark.file]
+        if not lines[mark.line - 1][mark.column - 1 :].startswith("|"):
+            return None
+        following = (line for line in lines[mark.line :] if line.strip())
+        first = next(following, "")
+        return len(first) - len(first.lstrip(" "))
+
+    def other(self, mark: Mark, first: Mark) -> str:
+        """Return the hint for what only one node can have, and `first` has already."""
+        if mark == first:  # of a kind, a count or an anchor
+            return "several nodes have it from here: let each say its own"
+        return f"choose another; the first is at {self.place(first)}"
 
     def add(self, mark: Mark, what: str, hint: str) -> None:
         """Note a fault; the same fault at the same place (an alias) counts once.
 
         Raises InputError at once when there are so many that no one would read on.
         """
-        line = self._lines[mark.line - 1] if mark.line <= len(self._lines) else ""
+        if mark in self._shared and any(mark == earlier for earlier, _ in self._found):
+            return
+        lines = self._lines[mark.file]
+        line = lines[mark.line - 1] if mark.line <= len(lines) else ""
         text = _printable(line) if len(line) <= MAX_DRAWN else ""
         width = max(1, min(mark.width, len(line) - mark.column + 1))
         self._found[mark, what] = Fault(self.place(mark), what, hint, text, width)

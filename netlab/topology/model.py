@@ -8,30 +8,55 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
 from netlab.errors import Place
+from netlab.topology.given import Provisions
+from netlab.topology.recordings import Capture
+from netlab.topology.rules import Filter, Nat, RawRules
 from netlab.topology.vocabulary import DEFAULT_BACKEND
 
 DEFAULT_SEED = 2012
+LEAST_MTU_IPV6 = 1280  # bytes, RFC 8200, section 5
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A switched segment; its nodes' addresses lie in `subnet`."""
+    """A segment; its nodes' addresses lie in `subnet` and `subnet6`, of which it has at least one.
+
+    `kind` is one of `vocabulary.NETWORK_KINDS`; `mtu` is in bytes, None: Ethernet's 1500.
+    """
 
     name: str
-    subnet: IPv4Network
+    subnet: IPv4Network | None
+    subnet6: IPv6Network | None = None
+    mtu: int | None = None
+    kind: str = "switch"
 
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A node's attachment to a network; `name` is eth0, eth1, … in the order of the file."""
+    """A node's attachment to a network; `name` is eth0, eth1, … in the order of the file.
+
+    It has an address for each subnet that the network has. `mac` is None where the plan is to choose it; one
+    that is not `up` has its addresses all the same, and carries nothing.
+    """
 
     name: str
     network: str
-    address: IPv4Address
+    address: IPv4Address | None
+    address6: IPv6Address | None = None
+    mac: str | None = None
+    up: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GivenRoute:
+    """A route by hand: both are of the same family; a default route's destination is 0.0.0.0/0 or ::/0."""
+
+    destination: IPv4Network | IPv6Network
+    gateway: IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +100,24 @@ Service = DnsService | HttpService
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A host of the lab; `firewall` holds the names of rules from `netlab.plan.rules`.
+    """A host of the lab; `firewall` holds rules, and names of rules from `netlab.plan.rules`.
 
+    One that is a `router` forwards. `routes` are those given by hand; `netlab.plan.routes` computes one for
+    every network that they leave out, unless `only_given`.
     `image` is the container image whose programs it runs; None: netlab's own, or the machine's programs.
     """
 
     name: str
     interfaces: tuple[Interface, ...]
     services: tuple[Service, ...] = ()
-    firewall: tuple[str, ...] = ()
+    firewall: tuple[str | Filter, ...] = ()
     image: str | None = None
+    router: bool = False
+    routes: tuple[GivenRoute, ...] = ()
+    only_given: bool = False
+    nat: Nat | None = None
+    nft: RawRules | None = None
+    provisions: Provisions = field(default_factory=Provisions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +127,7 @@ class Topology:
     `resolver` names the node whose address goes into every node's resolv.conf (None: no DNS);
     `search` is that file's search domain. `backend` is one of `vocabulary.BACKENDS`. `places` maps a
     node's name, and with ".image" behind it that of its image, to where it stands in the file, for errors
-    that are found later than here.
+    that are found later than here. `time_limit` are the seconds after which a command is ended.
     """
 
     name: str
@@ -105,6 +138,8 @@ class Topology:
     search: str = "lab.test"
     backend: str = DEFAULT_BACKEND
     source: Path | None = None
+    time_limit: int | None = None
+    captures: tuple[Capture, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
     def node(self, name: str) -> Node:

@@ -57,37 +57,42 @@ class _StopError(Exception):
     """The rest of the file cannot be read; the fault is noted."""
 
 
-def read(text: str, faults: Faults) -> Value | None:
-    """Return the tree of a text; None where it is empty or no YAML, with the fault noted."""
+def read(text: str, faults: Faults, file: str = "") -> Value | None:
+    """Return the tree of a text; None where it is empty or no YAML, with the fault noted.
+
+    `file` goes into its marks: it is known to `faults`, or empty for the file that these are about.
+    """
     bad = _FORBIDDEN.search(text)
     if bad:
         before = text[: bad.start()]
         column = bad.start() - (max(before.rfind("\n"), before.rfind("\r")) + 1) + 1
         line = 1 + len(re.findall("\r\n|[\n\r]", before))
         what = f"the character U+{ord(bad.group()):04X} may not stand in YAML"
-        faults.add(Mark(line, column), what, "delete it, or write it as an escape in double quotes")
+        hint = "delete it, or write it as an escape in double quotes"
+        faults.add(Mark(line, column, file=file), what, hint)
         return None
     try:
-        return _compose(text, faults)
+        return _compose(text, faults, file)
     except yaml.MarkedYAMLError as error:
-        _note_syntax(error, text, faults)
+        _note_syntax(error, text, faults, file)
     except yaml.YAMLError as error:
-        faults.add(TOP, "this is not YAML", str(error).partition("\n")[0])
+        faults.add(TOP._replace(file=file), "this is not YAML", str(error).partition("\n")[0])
     except _StopError:
         pass
     return None
 
 
-def _note_syntax(error: yaml.MarkedYAMLError, text: str, faults: Faults) -> None:
+def _note_syntax(error: yaml.MarkedYAMLError, text: str, faults: Faults, file: str) -> None:
     """Turn the parser's words into a fault at the place that it stopped."""
     lines = text.splitlines() or [""]
     marks = [at for at in (error.problem_mark, error.context_mark) if at and at.line < len(lines)]
     # A bracket or quote that is never closed is found at the very end: it is shown where it opens.
-    mark = Mark(marks[0].line + 1, marks[0].column + 1) if marks else Mark(len(lines), len(lines[-1]) or 1)
+    at = (marks[0].line + 1, marks[0].column + 1) if marks else (len(lines), len(lines[-1]) or 1)
+    mark = Mark(*at, file=file)
     line = lines[mark.line - 1]
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" in indent:
-        tab = Mark(mark.line, indent.index("\t") + 1)
+        tab = Mark(mark.line, indent.index("\t") + 1, file=file)
         faults.add(tab, "a tab in the indentation", "YAML wants spaces there")
         return
     hint = "check quotes, brackets, colons and indentation up to here"
@@ -106,6 +111,7 @@ class _Open:
     items: list[Value] = field(default_factory=list)
     entries: list[tuple[Scalar, Value]] = field(default_factory=list)
     keys: dict[str, Mark] = field(default_factory=dict)
+    merged: tuple[Scalar, Value] | None = None  # the key << with what stands under it
     key: Value | None = None
     size_before: int = 0
 
@@ -113,8 +119,9 @@ class _Open:
 class _Composer:
     """Events in, one finished tree out; a stack stands where recursion would."""
 
-    def __init__(self, faults: Faults, resolve: Resolve) -> None:
+    def __init__(self, faults: Faults, resolve: Resolve, file: str) -> None:
         self.root: Value | None = None
+        self._file = file
         self._faults = faults
         self._resolve = resolve
         self._stack: list[_Open] = []
@@ -139,23 +146,24 @@ class _Composer:
             case yaml.DocumentStartEvent():
                 self._documents += 1
                 if self._documents > 1:
-                    self._stop(_mark(event), "a second YAML document begins", "one topology to a file")
+                    self._stop(self._mark(event), "a second YAML document begins", "one topology to a file")
 
     def _open(self, event: yaml.CollectionStartEvent) -> None:
         mapping = isinstance(event, yaml.MappingStartEvent)
         self._check_tag(event, "map" if mapping else "seq")
         self._count(1, event)
         if len(self._stack) >= MAX_DEPTH:
-            self._stop(_mark(event), f"nested more than {MAX_DEPTH} deep", "a topology needs far less")
+            self._stop(self._mark(event), f"nested more than {MAX_DEPTH} deep", "a topology needs far less")
         self._stack.append(_Open(event, mapping, size_before=self._size - 1))
 
     def _close(self, event: yaml.CollectionEndEvent) -> None:
         done = self._stack.pop()
         value: Value
         if done.mapping:
-            value = Mapping(_collection_mark(done, event), tuple(done.entries))
+            entries = done.entries if done.merged is None else self._merge(*done.merged, done.entries)
+            value = Mapping(self._collection_mark(done, event), tuple(entries))
         else:
-            value = Sequence(_collection_mark(done, event), tuple(done.items))
+            value = Sequence(self._collection_mark(done, event), tuple(done.items))
         self._remember(done.start.anchor, value, self._size - done.size_before)
         self._attach(value)
 
@@ -168,7 +176,7 @@ class _Composer:
             )
             if any(anchor == outer.start.anchor for outer in self._stack):
                 what, hint = "stands within the value that it repeats", "write out what is meant"
-            self._stop(_mark(event), f"the alias {shown('*' + anchor)} {what}", hint)
+            self._stop(self._mark(event), f"the alias {shown('*' + anchor)} {what}", hint)
         value, size = self._anchors[anchor]
         self._count(size, event)
         self._attach(value)
@@ -195,12 +203,34 @@ class _Composer:
         first = parent.keys.setdefault(key.text, key.mark)
         if first is not key.mark:
             what = f"the key {shown(key.text)} is there twice"
-            self._faults.add(key.mark, what, f"keep one; the first is at {self._faults.place(first)}")
+            hint = f"keep one; the first is at {self._faults.place(first)}"
+            if key.kind == "merge":
+                hint = "write a list, as <<: [*a, *b], in which the first wins"
+            self._faults.add(key.mark, what, hint)
+            return
+        if key.kind == "merge":
+            parent.merged = (key, value)
             return
         if isinstance(value, Scalar) and value.mark.width == 0:
             # An empty value has no characters of its own: its key stands for it.
             value = Scalar(key.mark, value.text, value.kind)
         parent.entries.append((key, value))
+
+    def _merge(
+        self, key: Scalar, merged: Value, own: list[tuple[Scalar, Value]]
+    ) -> list[tuple[Scalar, Value]]:
+        """Return a mapping's own entries over those that it merges (YAML's merge key type).
+
+        Their values were counted where the alias or mapping under << was read: this adds nothing.
+        """
+        entries: dict[str, tuple[Scalar, Value]] = {}
+        for mapping in reversed(merged.items if isinstance(merged, Sequence) else (merged,)):
+            if isinstance(mapping, Mapping):
+                entries |= {entry[0].text: entry for entry in mapping.entries}
+            elif not (isinstance(mapping, Scalar) and mapping.kind == "null"):
+                hint = "write an alias of a mapping, as <<: *name"
+                self._faults.add(key.mark, "only a mapping can be merged", hint)
+        return list((entries | {entry[0].text: entry for entry in own}).values())
 
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
         kind = "str"
@@ -209,7 +239,7 @@ class _Composer:
         elif event.implicit[0]:
             # Keys are resolved too, for nothing: cheaper than to know here which this is.
             kind = self._resolve(yaml.ScalarNode, event.value, event.implicit).removeprefix(_STANDARD_TAG)
-        return Scalar(_mark(event), event.value, kind)
+        return Scalar(self._mark(event), event.value, kind)
 
     def _check_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, default: str) -> str:
         """Return the kind that an explicit tag names; one that is not YAML's own is a fault."""
@@ -217,7 +247,7 @@ class _Composer:
             return default
         if event.tag.startswith(_STANDARD_TAG) and event.tag[len(_STANDARD_TAG) :].isalpha():
             return str(event.tag.removeprefix(_STANDARD_TAG))
-        self._faults.add(_mark(event), f"the tag {shown(event.tag)} means nothing here", "delete it")
+        self._faults.add(self._mark(event), f"the tag {shown(event.tag)} means nothing here", "delete it")
         return default
 
     def _remember(self, anchor: str | None, value: Value, size: int) -> None:
@@ -228,38 +258,36 @@ class _Composer:
         self._size += size
         if self._size > MAX_VALUES:
             what = f"the file expands to more than {MAX_VALUES} values"
-            self._stop(_mark(event), what, "use fewer aliases, or split the topology")
+            self._stop(self._mark(event), what, "use fewer aliases, or split the topology")
 
     def _stop(self, mark: Mark, what: str, hint: str) -> NoReturn:
         self._faults.add(mark, what, hint)
         raise _StopError
 
+    def _mark(self, event: yaml.Event) -> Mark:
+        """Return an event's place; one of several lines is as wide as the first (cut when drawn)."""
+        start, end = event.start_mark, event.end_mark
+        assert start is not None, "a parser's events have marks"
+        assert end is not None, "a parser's events have marks"
+        width = end.column - start.column if end.line == start.line else 1 << 20
+        return Mark(start.line + 1, start.column + 1, width, self._file)
 
-def _compose(text: str, faults: Faults) -> Value | None:
+    def _collection_mark(self, done: _Open, end: yaml.CollectionEndEvent) -> Mark:
+        """Underline a collection in brackets whole, one in block style by its first key or dash."""
+        start, last = self._mark(done.start), self._mark(end)
+        if not done.start.flow_style:
+            return next(iter(done.keys.values()), start._replace(width=1))
+        if last.line != start.line:
+            return start._replace(width=1 << 20)
+        return start._replace(width=last.column + last.width - start.column)
+
+
+def _compose(text: str, faults: Faults, file: str) -> Value | None:
     parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
-        composer = _Composer(faults, parser.resolve)
+        composer = _Composer(faults, parser.resolve, file)
         while parser.check_event():
             composer.take(parser.get_event())
     finally:
         parser.dispose()
     return composer.root
-
-
-def _mark(event: yaml.Event) -> Mark:
-    """Return an event's place; one of several lines is as wide as the first (cut when drawn)."""
-    start, end = event.start_mark, event.end_mark
-    assert start is not None, "a parser's events have marks"
-    assert end is not None, "a parser's events have marks"
-    width = end.column - start.column if end.line == start.line else 1 << 20
-    return Mark(start.line + 1, start.column + 1, width)
-
-
-def _collection_mark(done: _Open, end: yaml.CollectionEndEvent) -> Mark:
-    """Underline a collection in brackets whole; one in block style by its first key, or its first dash."""
-    start, last = _mark(done.start), _mark(end)
-    if not done.start.flow_style:
-        return done.entries[0][0].mark if done.entries else Mark(start.line, start.column)
-    if last.line != start.line:
-        return Mark(start.line, start.column, 1 << 20)
-    return Mark(start.line, start.column, last.column + last.width - start.column)

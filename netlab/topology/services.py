@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from netlab.topology import values, zones
 from netlab.topology.faults import Faults, shown
+from netlab.topology.files import beside
 from netlab.topology.model import DnsService, HttpService, Service
 from netlab.topology.reader import Scalar, Value
 from netlab.topology.vocabulary import ENGINES, SERVICE_KEYS
@@ -24,7 +25,7 @@ class Host:
 
     name: str
     search: str
-    addresses: Sequence[IPv4Address]
+    addresses: Sequence[IPv4Address | IPv6Address]
     directory: Path
 
 
@@ -70,7 +71,7 @@ def _http(
     word = values.text(value, _CONTENT, faults, bool)
     if word is None or port is None:
         return None
-    content = host.directory / word
+    content = beside(value.mark, host.directory) / word
     try:
         is_directory = content.is_dir()
     except (OSError, ValueError):

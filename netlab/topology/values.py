@@ -108,10 +108,14 @@ def text(
 def integer(value: Value, low: int, high: int, faults: Faults) -> int | None:
     """Return a decimal number from `low` to `high`, both included."""
     expected = f"a whole number from {low} to {high}"
+    if isinstance(value, Scalar) and (puzzle := _puzzle(value.text)):
+        why, meant = puzzle
+        hint = f"write {meant}" if low <= meant <= high else f"write {expected}"
+        faults.add(value.mark, f"{shown(value.text)} is no plain decimal number: {why}", hint)
+        return None
     if not isinstance(value, Scalar) or value.kind != "int":
         wrong_type(value, expected, faults)
         return None
-    # YAML 1.1 also has 0o17, 017 (octal), 1_000 and 1:30 (base 60): more puzzles than a topology needs.
     if not re.fullmatch(r"[+-]?(0|[1-9][0-9]{0,30})", value.text):
         faults.add(value.mark, f"{shown(value.text)} is no plain decimal number", f"write {expected}")
         return None
@@ -122,6 +126,25 @@ def integer(value: Value, low: int, high: int, faults: Faults) -> int | None:
     return number
 
 
+def _puzzle(word: str) -> tuple[str, int] | None:
+    """Return what YAML takes a word for that is no plain number, and the number that is most likely meant."""
+    if found := re.fullmatch(r"0(o?)([0-7]{1,20})", word):
+        meant = int(found[2], 8)
+        return f"YAML {'1.2' if found[1] else '1.1'} reads it in base 8, as {meant}", meant
+    if re.fullmatch(r"0x[0-9a-fA-F]{1,16}|0b[01]{1,64}", word):
+        meant = int(word, 0)
+        return f"YAML reads it in base {16 if word[1] == 'x' else 2}, as {meant}", meant
+    if found := re.fullmatch(r"([1-9][0-9]{0,9}):([0-5]?[0-9])", word):
+        meant = int(found[1]) * 60 + int(found[2])
+        return f"YAML 1.1 reads it in base 60, as {meant}", meant
+    if found := re.fullmatch(r"([1-9][0-9]{0,9})\.0*", word):
+        return "YAML reads it as a fraction", int(found[1])
+    if "_" in word and re.fullmatch(r"[1-9](_?[0-9]){1,30}", word):
+        meant = int(word.replace("_", ""))
+        return f"YAML 1.1 reads it as {meant}", meant
+    return None
+
+
 def one_of(value: Value, known: Collection[str], noun: str, faults: Faults) -> str | None:
     """Return a word out of those known."""
     expected = f"the name of a {noun}, as {next(iter(known), '…')}"
@@ -129,6 +152,14 @@ def one_of(value: Value, known: Collection[str], noun: str, faults: Faults) -> s
     if word is None or word in known:
         return word
     faults.add(value.mark, f"unknown {noun} {shown(word)}", suggest(word, known))
+    return None
+
+
+def truth(value: Value, faults: Faults) -> bool | None:
+    """Return true or false, in any of YAML 1.1's spellings."""
+    if isinstance(value, Scalar) and value.kind == "bool":
+        return value.text.lower() in ("true", "yes", "on")
+    wrong_type(value, "true or false", faults)
     return None
 
 

@@ -2,9 +2,47 @@
 
 from __future__ import annotations
 
-TOPOLOGY_KEYS = ("name", "seed", "backend", "search", "resolver", "networks", "nodes")
-NETWORK_KEYS = ("subnet",)
-NODE_KEYS = ("address", "interfaces", "services", "firewall", "image")
+TOPOLOGY_KEYS = (
+    "name",
+    "seed",
+    "time-limit",
+    "backend",
+    "search",
+    "resolver",
+    "captures",
+    "networks",
+    "nodes",
+    "kinds",
+    "extends",
+)
+NETWORK_KEYS = ("subnet", "subnet6", "mtu", "kind")
+INTERFACE_KEYS = ("address", "address6", "mac", "up")
+NODE_KEYS = (
+    "address",
+    "address6",
+    "interfaces",
+    "router",
+    "default",
+    "routes",
+    "services",
+    "firewall",
+    "nat",
+    "nft",
+    "image",
+    "environment",
+    "sysctls",
+    "files",
+    "start",
+    "limits",
+    "kind",
+    "count",
+)
+
+# What a node is given: `netlab.topology.given` says how each is kept.
+FILE_KEYS = ("text", "from", "mode")
+START_KEYS = ("run", "ready", "within")
+READY_KEYS = ("port", "udp-port", "log", "succeeds")
+LIMIT_KEYS = ("memory", "processes", "cpu-seconds", "files")
 
 # What nodes are made of: network namespaces, or containers. `netlab.backends` says how.
 BACKENDS = ("netns", "docker")
@@ -19,6 +57,13 @@ SERVICE_KEYS = {
 ENGINES = {
     "dns": ("builtin",),
     "http": ("builtin",),
+}
+
+# Kind → what it does with a frame.
+NETWORK_KINDS = {
+    "switch": "learns who is where, and sends a frame there alone",
+    "hub": "sends every frame to everyone else",
+    "link": "a cable between exactly two nodes",
 }
 
 DEFAULT_SEARCH = "lab.test"

@@ -31,7 +31,7 @@ class Server:
 
     name: str
     search: str
-    addresses: Sequence[IPv4Address]
+    addresses: Sequence[IPv4Address | IPv6Address]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +209,10 @@ def _complete(records: list[Record], origin: str, server: Server) -> tuple[Recor
     last = []
     # Not where the name is an alias, either: nothing may stand beside a CNAME.
     own = {record.type for record in records if record.owner.lower() == server.name.lower()}
-    if _within(server.name[:-1], origin) and not own & {"A", "CNAME"}:
-        last = [Record(server.name, "A", str(address)) for address in server.addresses]
+    if _within(server.name[:-1], origin) and "CNAME" not in own:
+        kinds = {4: "A", 6: "AAAA"}
+        found = [Record(server.name, kinds[one.version], str(one)) for one in server.addresses]
+        last = [record for record in found if record.type not in own]
     return (*first, *records, *last)
 
 

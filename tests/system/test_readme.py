@@ -80,7 +80,11 @@ def test_the_shown_mistake_is_told_as_shown(root: Path, scratch: Path) -> None:
 
 def test_the_shown_files_are_good(root: Path, scratch: Path) -> None:
     """The smallest file is a topology, and so is the one that says all: its nodes reach each other."""
-    small, whole = blocks((root / "README.md").read_text(), "yaml")
+    small, whole, *others = blocks((root / "README.md").read_text(), "yaml")
+    assert len(small.splitlines()) <= 10
+    for other in others:
+        (scratch / "other.yaml").write_text(other)
+        assert run("netlab check other.yaml", scratch).returncode == 0, other
     (scratch / "small.yaml").write_text(small)
     assert run("netlab check small.yaml", scratch).returncode == 0
     assert run("netlab run small.yaml a -- ping -c 1 b", scratch).returncode == 0

@@ -11,14 +11,18 @@ from pathlib import Path
 
 from netlab.backends.inside import daemons
 from netlab.backends.inside.nodes import NodeSpace
+from netlab.kernel import nft
 from netlab.kernel.firewall import apply
 from netlab.kernel.namespace import entered
-from netlab.plan.model import Plan
+from netlab.plan.model import Plan, PlannedNode
+from netlab.plan.provisions import log_name
 from netlab.wiring import make_namespaces, wire
 
 
 def make_nodes(plan: Plan) -> dict[str, NodeSpace]:
     """Make the nodes, by name; this process's own network becomes the fabric that joins them."""
+    if any(node.nft is not None for node in plan.nodes):
+        nft.program()  # where there is none, nothing is started
     namespaces = make_namespaces(plan)
     fabric = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     wire(plan, fabric, namespaces)
@@ -29,11 +33,14 @@ def make_nodes(plan: Plan) -> dict[str, NodeSpace]:
 
 
 def apply_rules(nodes: Iterable[NodeSpace]) -> None:
-    """Give each node its firewall's rules."""
+    """Give each node its rules: netlab's own, then those that nft is to read."""
     for node in nodes:
         if node.plan.rules:
             with entered(node.network):
                 apply(node.plan.rules)
+        if node.plan.nft is not None:
+            with entered(node.network):
+                nft.apply(node.plan.nft, node.plan.name)
 
 
 def launch_services(nodes: Iterable[NodeSpace], logs: Path) -> list[daemons.Daemon]:
@@ -42,6 +49,15 @@ def launch_services(nodes: Iterable[NodeSpace], logs: Path) -> list[daemons.Daem
         daemons.launch_service(node, service, log_of(logs, node.plan.name, service.kind))
         for node in nodes
         for service in node.plan.services
+    ]
+
+
+def logs_of(logs: Path, node: PlannedNode) -> list[Path]:
+    """Return the paths of a node's logs: of its services, then of its start-up commands."""
+    started = range(1, len(node.provisions.start) + 1)
+    return [
+        *(log_of(logs, node.name, service.kind) for service in node.services),
+        *(logs / log_name(node.name, number) for number in started),
     ]
 
 

@@ -14,6 +14,7 @@ import socket
 import struct
 import traceback
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from netlab import errors
@@ -94,6 +95,8 @@ def encode_error(error: BaseException) -> Message:
     """Turn an error into what `raise_error` raises again."""
     if isinstance(error, errors.ServiceError):
         return {"kind": type(error).__name__, "what": error.what, "hint": error.hint, "log": list(error.log)}
+    if isinstance(error, errors.InputError):
+        return {"kind": "InputError", "faults": [asdict(fault) for fault in error.faults]}
     if isinstance(error, errors.NetlabError):
         return {"kind": type(error).__name__, "what": error.what, "hint": error.hint}
     frame = traceback.extract_tb(error.__traceback__)[-1]
@@ -104,4 +107,10 @@ def encode_error(error: BaseException) -> Message:
 def raise_error(encoded: Message) -> None:
     """Raise the error that `encode_error` packed."""
     kind = getattr(errors, encoded.pop("kind"))
+    if kind is errors.InputError:
+        raise errors.InputError([_fault(packed) for packed in encoded["faults"]])
     raise kind(**encoded)
+
+
+def _fault(packed: Message) -> errors.Fault:
+    return errors.Fault(**{**packed, "place": errors.Place(**packed["place"])})

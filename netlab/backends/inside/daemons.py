@@ -16,11 +16,10 @@ from netlab.backends.inside.nodes import NodeSpace
 from netlab.errors import LabError, NetlabError, ServiceError
 from netlab.kernel import process
 from netlab.kernel.files import open_regular
-from netlab.services.engines import ENGINES
+from netlab.services.engines import ENGINES, every_address
 from netlab.topology.model import Service
 
 READY_SECONDS = 10.0
-EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 — of the node, whose namespace has no way out
 _LAST_LINES = 12
 
 
@@ -83,13 +82,14 @@ def launch_service(node: NodeSpace, service: Service, log: Path) -> Daemon:
                 os.write(1, f"{time.monotonic() - started:10.6f} {line}\n".encode())
 
         try:
-            server = ENGINES[service.kind, service.engine](service, EVERY_ADDRESS, write)
+            addresses = every_address(ipv6=node.plan.has_ipv6)
+            server = ENGINES[service.kind, service.engine](service, addresses, write)
             server.bind()
         except NetlabError as error:
             write(str(error))
             return 1
-        addresses = ", ".join(str(port.address.ip) for port in node.plan.ports)
-        write(f"{service.kind} ({service.engine}) serves at {addresses}")
+        own = ", ".join(str(one.ip) for port in node.plan.ports for one in port.addresses)
+        write(f"{service.kind} ({service.engine}) serves at {own}")
         ready()
         server.serve()
         return 0

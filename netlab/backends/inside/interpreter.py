@@ -27,6 +27,7 @@ from typing import TextIO
 
 from netlab.backends.inside import channel
 from netlab.backends.inside.nodes import enter
+from netlab.backends.inside.startup import limit_script
 from netlab.backends.protocol import PROMPT
 from netlab.kernel import process
 
@@ -122,6 +123,7 @@ def _child(end: socket.socket, job: channel.Message, descriptors: list[int]) -> 
     _refresh_scapy()
     random.seed(job["seed"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    limit_script(job["limits"])
     if job["argv"][0] == PROMPT:
         return _prompt(job["names"])
     return _run_script(job["argv"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from netlab.backends.inside import laying
 from netlab.errors import LabError
 from netlab.kernel import process
 from netlab.kernel import syscalls as sc
@@ -68,9 +70,7 @@ class NodeSpace:
         os.close(made)
         try:
             if said != b"m":
-                raise LabError(
-                    f"cannot prepare node {self.plan.name}: {said.decode()}", "see `netlab doctor`"
-                )
+                _raise_packed(said or b"its child was killed", self.plan.name)
             self.mounts = os.open(f"/proc/{child}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
             self.uts = os.open(f"/proc/{child}/ns/uts", os.O_RDONLY | os.O_CLOEXEC)
         finally:
@@ -128,6 +128,39 @@ def write_files(node: NodeSpace) -> None:
 
     if os.waitpid(process.fork(body), 0)[1]:
         raise LabError(f"the files of node {node.plan.name} cannot be written", "see `netlab doctor`")
+    if node.plan.provisions.files:
+        write_given(node)
+
+
+def write_given(node: NodeSpace) -> None:
+    """Write what the topology gives the node into its programs' file system; LabError where that fails."""
+    said, say = os.pipe()
+
+    def body() -> int:
+        node.enter_programs(process.Command((), "/", {}))
+        try:
+            laying.write(node.plan.provisions.files, node.plan.name)
+        except LabError as error:
+            os.write(say, _packed(error))
+        return 0
+
+    child = process.fork(body)
+    os.close(say)
+    with os.fdopen(said, "rb") as told:
+        _raise_packed(told.read(), node.plan.name)
+    os.waitpid(child, 0)
+
+
+def _packed(error: LabError) -> bytes:
+    return json.dumps([error.what, error.hint]).encode()
+
+
+def _raise_packed(said: bytes, name: str) -> None:
+    """Raise the LabError that a child has said; nothing happens if it said nothing."""
+    if said.startswith(b"["):
+        raise LabError(*json.loads(said))
+    if said:
+        raise LabError(f"cannot prepare node {name}: {said.decode()}", "see `netlab doctor`")
 
 
 def _make_in_child(plan: PlannedNode, network: int, ready: int, done: int) -> None:
@@ -137,11 +170,14 @@ def _make_in_child(plan: PlannedNode, network: int, ready: int, done: int) -> No
         socket.sethostname(plan.name)
         for path, text in plan.files:
             _lay_over(FILES / plan.name / path.lstrip("/"), text, Path(path))
+        laying.lay_over(plan.provisions.files, FILES / plan.name / "given", plan.name)
         # A container may forbid a new sysfs; only tools that list /sys/class/net would notice.
         with contextlib.suppress(OSError):
             sc.mount("sysfs", "/sys", "sysfs", sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC | sc.MS_RDONLY)
         os.write(ready, b"m")
         os.read(done, 1)
+    except LabError as error:
+        os.write(ready, _packed(error))
     except OSError as error:
         os.write(ready, f"{error.filename or ''}: {error.strerror}".encode())
     finally:

@@ -5,6 +5,7 @@ What that process does is `netlab.recording`'s.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,14 +20,22 @@ FINISH_SECONDS = 10.0
 
 
 def launch(plan: Plan, out: Path, log: Path) -> daemons.Daemon:
-    """Start to record every switch port to `capture.pcapng` in `out`; ready when no packet is missed."""
+    """Start to record every switch port to `capture.pcapng` in `out`, and the file's own captures.
+
+    It is ready when no packet is missed.
+    """
 
     def body(ready: Callable[[], None]) -> int:
         from netlab.recording import record
 
         try:
-            with (out / "capture.pcapng").open("wb") as output:
-                record(plan, output, ready)
+            with contextlib.ExitStack() as stack:
+                output = stack.enter_context((out / "capture.pcapng").open("wb"))
+                chosen = [
+                    (capture, stack.enter_context((out / capture.file).open("wb")))
+                    for capture in plan.captures
+                ]
+                record(plan, output, ready, chosen)
         except OSError as error:
             os.write(2, f"{error.filename or 'capture.pcapng'}: {error.strerror}\n".encode())
             return 1

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from netlab.backends.inside import building, channel, daemons, recorder, visits
+from netlab.backends.inside import building, channel, daemons, recorder, startup, visits
 from netlab.backends.inside.conversation import Conversation, signal_group
 from netlab.backends.inside.nodes import NodeSpace
 from netlab.backends.inside.scripts import Warm
@@ -57,7 +57,7 @@ class Supervisor:
     # -- start ---------------------------------------------------------------------------------
 
     def build(self) -> None:
-        """Bring up nodes, wires, rules, recorder and services; all are ready when it returns."""
+        """Bring up nodes, wires, rules, recorder, services and start-up commands; then all are ready."""
         woken = _wake_by_children()
         self.selector.register(woken, selectors.EVENT_READ, partial(self._reap, woken))
         LOGS.mkdir(parents=True)
@@ -65,6 +65,7 @@ class Supervisor:
         if request.warm:
             self.warm.start()
         self.nodes = self.make_nodes(request.plan)
+        startup.give(self.nodes.values())
         starting = []
         if request.out is not None:
             self.recorder = recorder.launch(request.plan, request.out, LOGS / "recorder.log")
@@ -73,6 +74,9 @@ class Supervisor:
         self.services = {daemon.pid: daemon for daemon in services}
         starting += services
         daemons.wait_ready({daemon.ready: daemon for daemon in starting})
+        around = startup.Surroundings(request.plan, self.logs, request.out)
+        started = startup.start(self.nodes.values(), around)
+        self.services |= {daemon.pid: daemon for daemon in started}
 
     # -- serve ---------------------------------------------------------------------------------
 
@@ -185,21 +189,22 @@ class Supervisor:
         """Run a command in a node; its three standard descriptors came with the message."""
         node = self._node(message)
         node.prepare()
-        command = process.Command(**{**message["command"], "argv": tuple(message["command"]["argv"])})
-        where = f"node {message['node']}"
-        if node.plan.image is not None:
-            where = f"image {node.plan.image} of {where}"
+        told = startup.provided(node, message["command"])
+        command = process.Command(**{**told, "argv": tuple(told["argv"])})
 
         def body() -> int:
             process.take_stdio(stdio, terminal=command.terminal)
-            process.become(node.enter_programs(command), where)
+            startup.become(node, command)
+            return 1
 
         conversation.pid = process.fork(body)
         conversation.tell({"pid": conversation.pid})
 
     def do_script(self, conversation: Conversation, message: channel.Message, stdio: list[int]) -> None:
         """Run a Python script in a node, from the warm interpreter."""
-        self.warm.run(conversation, self._node(message), message["command"], stdio)
+        node = self._node(message)
+        command = startup.provided(node, message["command"]) | {"limits": startup.limits_of(node)}
+        self.warm.run(conversation, node, command, stdio)
 
     def do_signal(self, conversation: Conversation, message: channel.Message, _: list[int]) -> None:
         """Signal the command of this conversation."""
@@ -213,7 +218,7 @@ class Supervisor:
     def do_logs(self, conversation: Conversation, message: channel.Message, output: list[int]) -> None:
         """Write the logs of a node's services to the descriptor that came with the message."""
         node = self._node(message).plan
-        paths = [building.log_of(self.logs, node.name, service.kind) for service in node.services]
+        paths = building.logs_of(self.logs, node)
         conversation.pid = visits.copy_logs(paths, *output, follow=message["follow"])
         conversation.follows = message["follow"]
 
@@ -222,7 +227,7 @@ class Supervisor:
         plan = self.request.plan
         nodes = {
             node.name: {
-                "addresses": [str(port.address) for port in node.ports],
+                "addresses": [str(one) for port in node.ports for one in port.addresses],
                 "services": [service.kind for service in node.services],
                 "image": node.image,
             }
@@ -231,7 +236,7 @@ class Supervisor:
         shown = self.shown or self.request.out
         out = str(shown) if shown is not None else None
         info = {"name": plan.name, "seed": plan.seed, "nodes": nodes, "out": out, "ended": self.ended}
-        conversation.tell(info)
+        conversation.tell({**info, "time_limit": plan.time_limit})
 
     def do_finish(self, conversation: Conversation, _: channel.Message, __: list[int]) -> None:
         """End the recording, write what each node's kernel counted, tell what had ended before its time."""

@@ -33,12 +33,13 @@ networks: {lan: 10.0.0.0/24, wan: 10.0.1.0/24}
 nodes:
   left: {interfaces: {lan: 10.0.0.1}}
   right: {interfaces: {lan: 10.0.0.2, wan: 10.0.1.2}}
+  far: {interfaces: {wan: 10.0.1.3}}
 """
 
 
 @pytest.fixture
 def plan() -> Plan:
-    """Plan two nodes, of which one has two interfaces."""
+    """Plan three nodes, of which one has two interfaces."""
     return make_plan(topology.parse(TOPOLOGY, file="pair.yaml", directory=Path("/")))
 
 
@@ -94,7 +95,7 @@ def test_it_is_a_backend_that_users_cannot_choose(plan: Plan) -> None:
 def test_what_stands_above_works_with_it(session: Session) -> None:
     """A Lab over it runs commands with the environment of their node, and stops."""
     with Lab(session, "fake") as running:
-        assert running.nodes == ("left", "right")
+        assert running.nodes == ("left", "right", "far")
         done = running.output("right", ["sh", "-c", "cat; echo $NETLAB_NODE of $NETLAB_LAB"], given=b"in ")
         assert (done.returncode, done.stdout, done.stderr) == (0, "in right of pair\n", "")
         with pytest.raises(UsageError, match="no node 'lift' — did you mean 'left'"):
@@ -205,7 +206,12 @@ def test_a_capture_is_whole_and_empty(session: Session) -> None:
     for node, interfaces in (("left", ["eth0"]), ("right", ["eth0", "eth1"])):
         capture = captured(session, node)
         assert [interface.name for interface in capture.interfaces] == interfaces
-        assert capture.names == {"10.0.0.1": "left", "10.0.0.2": "right", "10.0.1.2": "right"}
+        assert capture.names == {
+            "10.0.0.1": "left",
+            "10.0.0.2": "right",
+            "10.0.1.2": "right",
+            "10.0.1.3": "far",
+        }
         assert (capture.frames, capture.truncated, capture.dropped) == ((), False, 0)
 
 
@@ -218,7 +224,7 @@ def test_a_record_is_whole_and_empty(plan: Plan, tmp_path: Path) -> None:
     capture = read_capture(record.capture)
     assert [interface.name for interface in capture.interfaces] == [port.port for port in plan.ports]
     assert (capture.frames, capture.truncated) == ((), False)
-    assert read_kernel(tmp_path) == {"left": {}, "right": {}}
+    assert read_kernel(tmp_path) == {"left": {}, "right": {}, "far": {}}
 
 
 def test_logs_are_empty(session: Session) -> None:

@@ -6,11 +6,11 @@ import errno
 import os
 import socket
 import struct
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pyroute2.netlink import nlmsg
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
@@ -29,6 +29,11 @@ macs = st.binary(min_size=6, max_size=6).map(lambda octets: octets.hex(":"))
 indexes = st.integers(1, 2**31 - 1)
 addresses = st.builds(
     lambda number, prefix: IPv4Interface((number, prefix)), st.integers(0, 2**32 - 1), st.integers(0, 32)
+)
+
+
+addresses6 = st.builds(
+    lambda number, prefix: IPv6Interface((number, prefix)), st.integers(1, 2**128 - 1), st.integers(1, 128)
 )
 
 
@@ -120,6 +125,63 @@ def test_route_is_what_pyroute2_encodes(ifindex: int, address: IPv4Interface, rt
     ]
     wanted = encoded(rtmsg(), netlink.RTM_NEWROUTE, CREATE_NEW, fields, attributes)
     assert netlink.route_add(ifindex, address, rto_min, "x").encode(SEQUENCE) == wanted
+
+
+@given(names, indexes, macs)
+def test_hub_is_what_pyroute2_encodes(name: str, ifindex: int, mac: str) -> None:
+    """A hub is the same bridge, which forgets at once whom it has seen where."""
+    data = [("IFLA_BR_FORWARD_DELAY", 0), ("IFLA_BR_STP_STATE", 0), ("IFLA_BR_MCAST_SNOOPING", 0)]
+    kind = info("bridge", [*data, ("IFLA_BR_AGEING_TIME", 0)])
+    attributes = [("IFLA_IFNAME", name), ("IFLA_ADDRESS", mac), kind]
+    wanted = link(netlink.RTM_NEWLINK, CREATE_NEW, attributes, {"index": ifindex, **UP})
+    assert netlink.bridge_add(name, ifindex, mac, learns=False).encode(SEQUENCE) == wanted
+
+
+@given(st.integers(68, 65535))
+def test_mtu_is_what_pyroute2_encodes(mtu: int) -> None:
+    """An MTU is told of both ends of a cable, behind their MAC addresses."""
+    queues = [("IFLA_NUM_TX_QUEUES", 1), ("IFLA_NUM_RX_QUEUES", 1)]
+    named = [("IFLA_IFNAME", "eth0"), ("IFLA_ADDRESS", "02:00:00:00:00:01"), ("IFLA_MTU", mtu)]
+    peer = {"index": 101, "attrs": [*named, *queues, ("IFLA_GSO_MAX_SEGS", 1), ("IFLA_NET_NS_FD", 9)]}
+    attributes = [("IFLA_IFNAME", "a"), ("IFLA_ADDRESS", "02:00:00:00:00:02"), ("IFLA_MTU", mtu)]
+    attributes += [("IFLA_MASTER", 100), *queues, info("veth", [("VETH_INFO_PEER", peer)])]
+    wanted = link(netlink.RTM_NEWLINK, CREATE_NEW, attributes, {"index": 102, **UP})
+    near = VethEnd("a", 102, "02:00:00:00:00:02", mtu)
+    far = VethEnd("eth0", 101, "02:00:00:00:00:01", mtu)
+    assert netlink.veth_add(near, far, bridge=100, namespace=9).encode(SEQUENCE) == wanted
+
+
+@given(indexes, addresses6, st.integers(0, 2**32 - 1))
+def test_ipv6_is_what_pyroute2_encodes(ifindex: int, address: IPv6Interface, rto_min: int) -> None:
+    """An address of IPv6 is in use at once (nodad); its route has the kernel's priority, and no source."""
+    attributes: list[Any] = [("IFA_LOCAL", str(address.ip)), ("IFA_ADDRESS", str(address.ip))]
+    attributes.append(("IFA_FLAGS", 0x202))
+    prefix = address.network.prefixlen
+    fields = {"family": socket.AF_INET6, "prefixlen": prefix, "index": ifindex}
+    wanted = encoded(ifaddrmsg(), netlink.RTM_NEWADDR, CREATE_NEW, fields, attributes)
+    assert netlink.address_add(ifindex, address, "x").encode(SEQUENCE) == wanted
+    metrics = {"attrs": [("RTAX_LOCK", 1 << 13), ("RTAX_RTO_MIN", rto_min)]}
+    attributes = [("RTA_DST", str(address.network.network_address)), ("RTA_OIF", ifindex)]
+    attributes += [("RTA_PRIORITY", 256), ("RTA_METRICS", metrics)]
+    fields = {"family": socket.AF_INET6, "dst_len": prefix, "table": 254, "proto": 2, "scope": 0, "type": 1}
+    wanted = encoded(rtmsg(), netlink.RTM_NEWROUTE, CREATE_NEW, fields, attributes)
+    assert netlink.route_add(ifindex, address, rto_min, "x").encode(SEQUENCE) == wanted
+
+
+@given(indexes, addresses | addresses6, addresses | addresses6, st.integers(0, 2**32 - 1))
+def test_gateway_is_what_pyroute2_encodes(
+    ifindex: int, to: IPv4Interface | IPv6Interface, by: IPv4Interface | IPv6Interface, rto_min: int
+) -> None:
+    """A static route names its link, its gateway and TCP's metric; the default route is no other."""
+    assume(to.version == by.version)
+    metrics = {"attrs": [("RTAX_LOCK", 1 << 13), ("RTAX_RTO_MIN", rto_min)]}
+    attributes = [("RTA_DST", str(to.network.network_address)), ("RTA_OIF", ifindex)]
+    attributes += [("RTA_GATEWAY", str(by.ip)), ("RTA_METRICS", metrics)]
+    family = socket.AF_INET if to.version == 4 else socket.AF_INET6
+    length = to.network.prefixlen
+    fields = {"family": family, "dst_len": length, "table": 254, "proto": 4, "scope": 0, "type": 1}
+    wanted = encoded(rtmsg(), netlink.RTM_NEWROUTE, CREATE_NEW, fields, attributes)
+    assert netlink.gateway_add(ifindex, to.network, by.ip, rto_min, "x").encode(SEQUENCE) == wanted
 
 
 def error_message(number: int, sequence: int, words: str = "") -> bytes:

@@ -16,7 +16,7 @@ from netlab.kernel.probes import PACKAGES, Finding, judge, refusal
 from netlab.kernel.readings import TOOLS, OwnImage, Readings
 
 STEPS = ("unshare", "map", "namespaces", "files", "readonly", "proc", "devices", "locked", "ambient")
-FEATURES = ("packet sockets", "veth", "bridge", "nf_tables", "netem")
+FEATURES = ("packet sockets", "veth", "bridge", "nf_tables", "nf_nat", "netem")
 OWN = OwnImage("netlab:1", "0123")
 DOCKER_ENGINE = Engine("Docker Engine", "27.5.1", (1, 47), cgroups="2", has_image=True, sources="0123")
 ALL_TRIED = dict.fromkeys((*STEPS, *FEATURES), 0)

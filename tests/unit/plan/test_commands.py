@@ -49,10 +49,10 @@ def test_every_interface_is_made_once() -> None:
     """Each end of each cable is named in exactly one command that makes it."""
     plan = planned(
         "networks: {lan: 10.0.0.0/24, dmz: 10.0.1.0/24}\n"
-        "nodes: {a: {interfaces: {lan: , dmz: }}, b: {interfaces: {dmz: }}}"
+        "nodes: {a: {interfaces: {lan: , dmz: }}, b: {interfaces: {dmz: , lan: }}}"
     )
     made = [line for line in commands(plan) if "type veth" in line]
-    assert len(made) == 3
+    assert len(made) == 4
     for port, line in zip(plan.ports, made, strict=True):
         assert f"name {port.port} address {port.port_mac} " in line
         assert f"peer name {port.interface} address {port.mac} netns {port.node}" in line

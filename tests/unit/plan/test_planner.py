@@ -76,6 +76,8 @@ def topologies(draw: st.DrawFn) -> Topology:
     ]
     for name in names:
         on = draw(st.lists(st.sampled_from(networks), min_size=1, unique=True))
+        if name in names[:2]:  # nobody is alone on a network
+            on = networks
         lines.append(
             f"  {json.dumps(name)}: {{interfaces: {{{', '.join(json.dumps(one) + ': ' for one in on)}}}}}"
         )
@@ -211,7 +213,7 @@ def test_ports_are_called_after_their_nodes() -> None:
             "  client: {interfaces: {lan: , dmz: , br-network-of-the-lab: }}\n"
             "  a-very-long-name: {interfaces: {lan: , dmz: }}\n"
             "  a-very-long-name-too: {interfaces: {lan: }}\n"
-            "  br-lan: {interfaces: {lan: }}\n"
+            "  br-lan: {interfaces: {lan: , br-network-of-the-lab: }}\n"
             "  lo: {interfaces: {lan: }}\n"
         )
     )
@@ -224,6 +226,7 @@ def test_ports_are_called_after_their_nodes() -> None:
         "a-very-lon~1.1",
         "a-very-lon~2",
         "br-lan~1",
+        "br-lan~1.1",
         "lo~1",
     ]
 
@@ -236,11 +239,12 @@ def test_files_of_a_node() -> None:
             "  a: {interfaces: {dmz: }}\n"
             "  ns: {interfaces: {lan: 10.0.0.53, dmz: 10.0.1.53},"
             " services: {dns: {zones: {lab.test: {www: 10.0.0.80}}}}}\n"
+            "  b: {interfaces: {lan: }}\n"
         )
     )
     assert dict(plan.node("a").files) == {
         "/etc/hostname": "a\n",
-        "/etc/hosts": "127.0.0.1 localhost\n10.0.1.1 a\n10.0.0.53 ns\n10.0.1.53 ns\n",
+        "/etc/hosts": "127.0.0.1 localhost\n10.0.1.1 a\n10.0.0.53 ns\n10.0.1.53 ns\n10.0.0.1 b\n",
         "/etc/resolv.conf": "search lab.test\nnameserver 10.0.1.53\noptions timeout:1 attempts:2\n",
     }
     assert "nameserver 10.0.0.53\n" in dict(plan.node("ns").files)["/etc/resolv.conf"]
@@ -253,7 +257,7 @@ def test_no_resolver_no_nameserver() -> None:
     assert "nameserver" not in files["/etc/resolv.conf"]
 
 
-@pytest.mark.parametrize("name", ["web", "web-rst"])
+@pytest.mark.parametrize("name", ["web", "web-rst", "two-routers", "hub", "dual-homed"])
 def test_shipped_plans(name: str, root: Path, golden: Callable[[str, str], None]) -> None:
     """The whole plan of each shipped topology, as a student and as a program see it, and by hand."""
     plan = make_plan(load(root / "topologies" / f"{name}.yaml"))

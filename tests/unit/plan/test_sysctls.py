@@ -29,3 +29,20 @@ def test_each_parameter_is_written_once() -> None:
     """A node's start pays for every write."""
     keys = [key for key, _ in sysctls(["eth0", "eth1"])]
     assert len(set(keys)) == len(keys)
+
+
+def test_only_ipv6_brings_parameters_of_ipv6() -> None:
+    """A node without IPv6 is written nothing for it; with it, its interface asks and doubts nothing."""
+    assert not [key for key, _ in sysctls(["eth0"], router=True) if "ipv6" in key]
+    found = dict(sysctls(["eth0", "eth1"], ipv6=["eth1"], router=True))
+    assert found["net.ipv6.conf.all.forwarding"] == "1"
+    for word in ("accept_ra", "router_solicitations", "accept_dad", "dad_transmits"):
+        assert found[f"net.ipv6.conf.eth1.{word}"] == "0"
+        assert f"net.ipv6.conf.eth0.{word}" not in found
+
+
+def test_a_router_forwards() -> None:
+    """Forwarding is written once, and on for a router alone."""
+    keys = [key for key, _ in sysctls(["eth0"], router=True)]
+    assert keys.count("net.ipv4.ip_forward") == 1
+    assert dict(sysctls(["eth0"], router=True))["net.ipv4.ip_forward"] == "1"

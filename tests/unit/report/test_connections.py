@@ -31,11 +31,12 @@ class Talk:
         *,
         window: int = 8192,
         sack: bytes = b"",
+        ttl: int = 64,
     ) -> Segment:
         """Send from the client (0) or the server (1)."""
         ends = [("10.0.0.10", self.port), ("10.0.0.80", 80)]
         (source, sport), (destination, dport) = ends if who == 0 else reversed(ends)
-        ip = IPv4(14, 20, 0, 40 + length, 1, 2, 0, 64, 6, 0, source, destination)
+        ip = IPv4(14, 20, 0, 40 + length, 1, 2, 0, ttl, 6, 0, source, destination)
         seq, ack = (self.isns[who] + seq) % 2**32, (self.isns[1 - who] + ack) % 2**32
         options = (TcpOption(5, sack),) if sack else ()
         tcp = Tcp(34, 20, sport, dport, seq, ack if flags & ACK else 0, flags, window, 0, 0, options)
@@ -154,3 +155,13 @@ def test_a_closed_port_answers_with_zero() -> None:
     talk = Talk((1000, 0))
     talk.says(0, SYN, 0)
     assert talk.says(1, RST | ACK, 0, 1) == Segment(0, 1, (), ())
+
+
+def test_what_routers_pass_on_is_no_retransmission() -> None:
+    """The same segment with less of a TTL is what it was before; with as much it is sent again."""
+    talk = Talk()
+    talk.shakes_hands()
+    sent = [talk.says(0, ACK, 1, 1, 100, ttl=ttl) for ttl in (64, 63, 62)]
+    assert [segment.remarks for segment in sent] == [(), (), ()]
+    again = [talk.says(0, ACK, 1, 1, 100, ttl=ttl) for ttl in (64, 63)]
+    assert [segment.remarks for segment in again] == [("retransmission",), ("retransmission",)]

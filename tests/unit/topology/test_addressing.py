@@ -40,7 +40,7 @@ def test_interfaces_are_numbered_in_the_order_of_the_file() -> None:
     """eth0 is the first network that a node names, not the first that the file declares."""
     topology = read(
         "networks: {lan: 10.0.0.0/24, dmz: 10.0.1.0/24}\n"
-        "nodes: {a: {interfaces: {dmz: 10.0.1.9, lan: }}, b: {interfaces: {lan: }}}"
+        "nodes: {a: {interfaces: {dmz: 10.0.1.9, lan: }}, b: {interfaces: {lan: , dmz: }}}"
     )
     interfaces = topology.node("a").interfaces
     assert [(one.name, one.network, str(one.address)) for one in interfaces] == [
