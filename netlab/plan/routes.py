@@ -26,7 +26,8 @@ def routes(topology: Topology) -> Mapping[str, tuple[Route, ...]]:
     found = {}
     for node in topology.nodes:
         given = tuple(_given(node, subnets))
-        covered = [route.destination for route in given]
+        # A router's default is for what it knows no way to; a host's is its only one.
+        covered = [route.destination for route in given if route.destination.prefixlen or not node.router]
         computed = (
             []
             if node.only_given

@@ -98,7 +98,7 @@ def _read(text: str, name: str, mark: Mark, faults: Faults) -> Value | None:
     tree = read(text, faults, name)
     if tree is None:
         if len(faults) == before:
-            faults.add(mark, f"the file {shown(name)} is empty", "write nodes: and what is below it")
+            faults.add(mark, f"{shown(Path(name).name)} is empty", "write nodes: and what is below it")
         return None
     if not isinstance(tree, Mapping):
         values.wrong_type(tree, "keys at the top, as nodes: {client: }", faults)

@@ -114,6 +114,10 @@ class _Reading:
         if value is None:
             return ()
         found = value.items if isinstance(value, reader.Sequence) else (value,)
+        if not found:
+            self.faults.add(
+                value.mark, "no flag stands here", f"write one of {', '.join(FLAGS)}, or delete the key"
+            )
         flags = [values.one_of(one, FLAGS, "flag", self.faults) for one in found]
         return tuple(dict.fromkeys(flag for flag in flags if flag))
 

@@ -139,7 +139,13 @@ class _Provisioning:
         """Note a fault unless a key can be the path of a file in a node."""
         path = key.text
         pure = PurePosixPath(path)
-        if not path.startswith("/") or str(pure) != path or ".." in pure.parts or pure == pure.parent:
+        if (
+            not path.startswith("/")
+            or path.startswith("//")
+            or str(pure) != path
+            or ".." in pure.parts
+            or pure == pure.parent
+        ):
             what = f"{shown(path)} is not the whole path of a file in the node"
             self.faults.add(key.mark, what, "begin at the root, without . and .., as /srv/data")
         elif any(pure.is_relative_to(taken) for taken in _TAKEN):

@@ -25,12 +25,16 @@ _LAST_LINES = 12
 
 @dataclass(slots=True)
 class Daemon:
-    """A process that says on a pipe when it is ready: `who` for messages, `log` the file of its output."""
+    """A process that says on a pipe when it is ready: `who` for messages, `log` the file of its output.
+
+    `may_end`: to end with status 0 is no failure, as of one that leaves a daemon of its own behind.
+    """
 
     who: str
     pid: int
     ready: int
     log: Path | None
+    may_end: bool = False
 
     def last_lines(self) -> tuple[str, ...]:
         """Return the end of the log."""

@@ -166,6 +166,7 @@ class _Starting:
             return 1
 
         daemon = daemons.launch(self.who, body, log, self._descriptors())
+        daemon.may_end = True  # it may leave a daemon of its own behind
         os.close(daemon.ready)  # what it says there, by its end at exec, is not yet that it is ready
         return daemon
 

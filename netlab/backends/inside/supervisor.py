@@ -158,7 +158,7 @@ class Supervisor:
         daemon = self.services.pop(pid, None)
         if daemon is None and self.recorder is not None and self.recorder.pid == pid:
             daemon, self.recorder = self.recorder, None
-        if daemon is not None:
+        if daemon is not None and (status or not daemon.may_end):
             self.ended.append({"who": daemon.who, "status": status, "log": list(daemon.last_lines())})
 
     def watch_container(self, node: NodeSpace) -> None:

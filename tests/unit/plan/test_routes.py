@@ -123,3 +123,16 @@ def test_one_network_needs_no_route() -> None:
     assert not any(node.routes for node in planned("nodes: {a: , b: }").nodes)
     apart = planned("networks: {x: , y: }\nnodes: {a: {interfaces: {x: , y: }}, b: {interfaces: {x: , y: }}}")
     assert not any(node.routes for node in apart.nodes)
+
+
+def test_a_routers_default_covers_nothing() -> None:
+    """What lies behind another router is reached by that one; what nobody knows leaves by the default."""
+    plan = planned(
+        "networks: {up: 10.0.0.0/24, between: 10.1.0.0/24, stub: 10.2.0.0/24}\nnodes:\n"
+        "  isp: {router: true, interfaces: {up: 10.0.0.1}}\n"
+        "  edge: {router: true, default: isp, interfaces: {up: 10.0.0.2, between: 10.1.0.1}}\n"
+        "  inner: {router: true, interfaces: {between: 10.1.0.2, stub: 10.2.0.1}}\n"
+        "  host: {interfaces: {stub: 10.2.0.9}}\n"
+    )
+    assert walk(plan, plan.node("edge"), "10.2.0.9") == ["edge", "inner", "host"]
+    assert "0.0.0.0/0 via 10.0.0.1 dev eth0" in ways(plan, "edge")
