@@ -236,8 +236,7 @@ class _Composer:
         kind = "str"
         if "\0" in event.value:
             # No path, variable or word of a command can have one.
-            hint = "leave it out; bytes of any kind come from a file, as files: {/srv/data: {from: data.bin}}"
-            self._faults.add(self._mark(event), "a text with the character NUL", hint)
+            self._faults.add(self._mark(event), "a text with the character NUL", "leave it out")
         if event.tag is not None and event.tag != "!":
             kind = self._check_tag(event, "str")
         elif event.implicit[0]:

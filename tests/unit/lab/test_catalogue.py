@@ -112,7 +112,7 @@ def test_a_missing_key_is_a_fault(tmp_path: Path, key: str) -> None:
         ),
         ("script", "klient.py", "6:9: there is no file 'klient.py' here — correct its name"),
         ("script", ".", "6:9: there is no file '.' here — correct its name"),
-        ("script", '"\\0"', "6:9: there is no file '\ufffd' here — correct its name"),
+        ("script", '"\\0"', "6:9: a text with the character NUL — leave it out"),
         ("time_limit", "0", "7:13: 0 is out of range — write a whole number from 1 to 3600"),
         ("arguments", "[[x]]", "7:13: a list stands here — write the script's arguments, as [--expect-rst]"),
         ("proof", "[proof.py]", "7:8: a list stands here — write the name of a file, as client.py"),
