@@ -904,6 +904,18 @@ def test_the_lease(start: Callable[..., Session]) -> None:
     lease.close()
 
 
+def test_threads_wait_for_one_command(start: Callable[..., Session]) -> None:
+    """All of them get its status, though what is said of it is said once; none waits for another's time."""
+    session = start()
+    for _ in range(5):
+        with piped(session, "sleep", "1000") as (running, _), ThreadPoolExecutor(4) as pool:
+            waiting = [pool.submit(running.wait) for _ in range(4)]
+            with pytest.raises(TimeLimitError):
+                running.wait(0.05)
+            running.signal(signal.SIGTERM)
+            assert {each.result(harness.PATIENCE) for each in waiting} == {128 + signal.SIGTERM}
+
+
 def test_close_ends_what_runs(start: Callable[..., Session]) -> None:
     """A thread that waits for a command learns that the lab has ended; to close twice is harmless."""
     session = start()

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -36,6 +37,7 @@ class Running:
     def __init__(self, end: socket.socket) -> None:
         self._end = end
         self._status: int | None = None
+        self._turn = threading.Lock()  # one thread listens; others wait for it
 
     def fileno(self) -> int:
         """Return the descriptor to poll."""
@@ -47,14 +49,19 @@ class Running:
         Raises TimeLimitError when `seconds` are over first; the command then still runs.
         """
         deadline = None if seconds is None else time.monotonic() + seconds
-        while self._status is None:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not channel.wait(self._end, left):
-                raise TimeLimitError(f"the command still runs after {seconds:g} s")
-            message = _answer(self._end)
-            if "exit" in message:
-                status = message["exit"]
-                self._status = status if status >= 0 else 128 - status
+        if not self._turn.acquire(timeout=-1 if seconds is None else max(0.0, seconds)):
+            raise TimeLimitError(f"the command still runs after {seconds:g} s")
+        try:
+            while self._status is None:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                if not channel.wait(self._end, left):
+                    raise TimeLimitError(f"the command still runs after {seconds:g} s")
+                message = _answer(self._end)
+                if "exit" in message:
+                    status = message["exit"]
+                    self._status = status if status >= 0 else 128 - status
+        finally:
+            self._turn.release()
         return self._status
 
     def signal(self, number: int) -> None:
