@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 
 from netlab import lab
+from netlab.backends.netns import session  # noqa: F401 — what a start imports
 from netlab.plan import make_plan
 from netlab.topology.model import Interface, Network, Node, Topology
 
