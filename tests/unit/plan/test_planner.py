@@ -238,7 +238,7 @@ def test_files_of_a_node() -> None:
             "networks: {lan: 10.0.0.0/24, dmz: 10.0.1.0/24}\nnodes:\n"
             "  a: {interfaces: {dmz: }}\n"
             "  ns: {interfaces: {lan: 10.0.0.53, dmz: 10.0.1.53},"
-            " services: {dns: {zones: {lab.test: {www: 10.0.0.80}}}}}\n"
+            " services: {dns: {zones: {lab.test: {www: 192.0.2.80}}}}}\n"
             "  b: {interfaces: {lan: }}\n"
         )
     )
