@@ -92,7 +92,7 @@ class _Loading:
             self._node(draft, given, search or vocabulary.DEFAULT_SEARCH, sources) for draft in drafts
         )
         nodes = routing.with_routes(nodes, {one.name: one.policies for one in drafts}, segments, faults)
-        nodes = with_policies(nodes, {draft.name: draft.policies for draft in drafts}, faults)
+        nodes = with_policies(nodes, {draft.name: draft.policies for draft in drafts}, segments, faults)
         nodes = with_provisions(nodes, {one.name: one.policies for one in drafts}, self.directory, faults)
         resolver = self._resolver(top.get("resolver"), nodes)
         if not faults:

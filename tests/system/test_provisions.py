@@ -174,6 +174,10 @@ FAILING = {
         "{start: [{run: [sh, -c, echo no; sleep 9], within: 1, ready: {log: up}}]}",
         r"matches 'up'.*\n.*no",
     ),
+    "log-for-ever": (
+        "{start: [{run: [sh, -c, 'printf %064d! 0; exec sleep 60'], within: 1, ready: {log: ^(0+)+$}}]}",
+        "was not ready after 1 s",
+    ),
     "never": (
         "{start: [{run: 'true', within: 1, ready: {port: 80}}]}",
         "after 1 s, and has ended with status 0",
@@ -226,6 +230,15 @@ def test_nothing_is_added_to_the_root(tmp_path: Path) -> None:
     plan = plan_of("{files: {/no-such-directory/x: x}}", "netns", tmp_path)
     with pytest.raises(LabError, match="no /no-such-directory — a lab adds nothing to the root: choose"):
         lab.start(plan)
+
+
+def test_nothing_is_given_into_the_record(tmp_path: Path) -> None:
+    """A file in the record's directory would stay on the machine: it is refused, and not made."""
+    out = tmp_path / "record"
+    plan = plan_of(f"{{files: {{{out}/sub/x: x}}}}", "netns", tmp_path)
+    with pytest.raises(LabError, match=f"x of node a cannot be: {out} is the record's, which outlives"):
+        lab.start(plan, record=claim(out, plan.name))
+    assert not (out / "sub").exists()
 
 
 def test_one_that_ends_later_is_told(backend: str, tmp_path: Path) -> None:
