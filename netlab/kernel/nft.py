@@ -21,6 +21,7 @@ _COMPLAINT = re.compile(
     r"(?P<file>\S.*?):(?P<line>[0-9]+):(?P<first>[0-9]+)-(?P<last>[0-9]+): Error: (?P<what>.*)$",
     re.MULTILINE,
 )
+_END = "unexpected end of file"
 # from /dev/stdin:1:1-23: the last such line names the outermost of files that include each other
 _INCLUDE = re.compile(r" from .+?:(?P<line>[0-9]+):(?P<first>[0-9]+)-(?P<last>[0-9]+):\n\Z")
 
@@ -49,6 +50,8 @@ def faults(rules: RawRules, node: str, said: str) -> list[Fault]:
     lines = rules.text.splitlines()
     found = []
     for complaint in _COMPLAINT.finditer(said):
+        if found and _END in complaint["what"]:
+            continue  # what came before it made nft miss the end, too
         what, hint = f"nft refuses it: {complaint['what']}", f"these are the rules of {node}; see nft(8)"
         at: re.Match[str] | None = complaint
         if complaint["by"]:  # it is another file's fault, which is told where that one is named

@@ -34,11 +34,15 @@ In file included from /srv/a.nft:1:1-24:
 boo
    ^
 /dev/stdin:3:1-1: Error: syntax error, unexpected end of file
+/dev/stdin:3:1-1: Error: No such file or directory
 """
 
 
 def test_a_complaint_of_an_included_file_is_where_that_is_named() -> None:
-    """Its line and column are not the topology's: the place is that of the outermost `include`."""
+    """Its line and column are not the topology's: the place is that of the outermost `include`.
+
+    The end of the file, which nft then misses too, is no fault of its own.
+    """
     rules = RawRules('table inet x {\n  include "/srv/a.nft"\n}\n', Place("lab.yaml", 4, 7), 6)
     first, second = nft.faults(rules, "a", INCLUDED)
     assert (first.place, first.width) == (Place("lab.yaml", 5, 9), 24)

@@ -78,8 +78,8 @@ def test_whose_time_limit_counts(tmp_path: Path) -> None:
     """The lab's own limit comes before its topology's, and that before the minute of a lab without either."""
     write(tmp_path)
     assert [load(tmp_path).seconds(limit) for limit in (None, 7)] == [60.0, 7.0]
-    write(tmp_path, time_limit="90")
-    assert [load(tmp_path).seconds(limit) for limit in (None, 7)] == [90.0, 90.0]
+    write(tmp_path, "second", time_limit="90")
+    assert [load(tmp_path, "second").seconds(limit) for limit in (None, 7)] == [90.0, 90.0]
 
 
 def test_a_topology_beside_the_lab_comes_first(tmp_path: Path) -> None:
