@@ -48,7 +48,7 @@ def apply(rules: RawRules, node: str) -> None:
 def faults(rules: RawRules, node: str, said: str) -> list[Fault]:
     """Find the places of nft's complaints in the file; its lines there are indented."""
     lines = rules.text.splitlines()
-    found = []
+    found: list[Fault] = []
     for complaint in _COMPLAINT.finditer(said):
         if found and _END in complaint["what"]:
             continue  # what came before it made nft miss the end, too

@@ -138,6 +138,7 @@ class _Reading:
     ttl: int | None = None  # the last one stated
     default: int | None = None  # $TTL, RFC 2308, section 4
     minimum: int | None = None  # the SOA's: where neither is known, as servers have it
+    origins: dict[str, dns.name.Name] = field(default_factory=dict)  # what `current` was, as dnspython has it
     named: bool = False  # whether any entry has had a name, be it a bad one
 
     def row(self, row: Row) -> Iterator[Entry]:
@@ -301,9 +302,11 @@ class _Reading:
 
     @property
     def _origin(self) -> dns.name.Name:
-        import dns.name
+        if self.current not in self.origins:
+            import dns.name
 
-        return dns.name.from_text(absolute(self.current))
+            self.origins[self.current] = dns.name.from_text(absolute(self.current))
+        return self.origins[self.current]
 
     def _name(self, token: Token) -> str:
         """Return the absolute name that a token means, with the final dot."""
