@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -338,3 +339,25 @@ def test_time_limit(desk: Desk) -> None:
     assert (done.returncode, "after 1 s, its time limit" in done.stderr) == (124, True)
     assert desk.netlab("exec", "a", "--time-limit", "30", "--", "sleep", "1.2").returncode == 0
     assert desk.netlab("down").returncode == 0
+
+
+# The command line, with labs/ of the current directory in the place of the shipped ones.
+OWN_LABS = """\
+from pathlib import Path
+from netlab.lab import catalogue
+catalogue.labs_root = lambda: Path("labs").resolve()
+from netlab.cli import main
+main()
+"""
+
+
+def test_time_limit_of_a_shipped_lab(desk: Desk) -> None:
+    """The script of a lab that says no limit itself ends by that of its topology."""
+    here = desk.directory / "labs" / "slow"
+    here.mkdir()
+    (here / "README.md").write_text("# Slow\n")
+    (here / "client.py").write_text("import time; time.sleep(60)\n")
+    (here / "own.yaml").write_text("time-limit: 1\nnodes: {a: }\n")
+    (here / "lab.yaml").write_text("title: t\norder: 9\ntopology: own.yaml\nnode: a\nscript: client.py\n")
+    done = desk.run([sys.executable, "-c", OWN_LABS, "lab", "run", "slow"])
+    assert (done.returncode, "after 1 s, its time limit" in done.stderr) == (124, True), done.stderr

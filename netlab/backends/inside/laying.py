@@ -13,9 +13,10 @@ from pathlib import Path
 
 from netlab.errors import LabError
 from netlab.kernel import syscalls as sc
+from netlab.kernel.sandbox import PRIVATE
 from netlab.topology.given import GivenFile
 
-_OWN = tuple(map(Path, ("/tmp", "/var/tmp", "/run", "/dev/shm")))  # noqa: S108 — in memory, the lab's alone
+_OWN = tuple(map(Path, (*PRIVATE, "/dev/shm")))  # noqa: S108 — names of mount points, in memory
 _MOST_ENTRIES = 10_000  # each is a mount; a mount namespace may have 100 000 (proc(5), mount-max)
 
 
