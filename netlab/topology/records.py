@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
 
 from netlab.topology.faults import Faults, Mark, shown
 from netlab.topology.model import Record
+
+if TYPE_CHECKING:
+    import dns.rdata
 
 ROOT = "."
 # Types whose data ends in a name that is meant to have an address, or to be one's own.
@@ -16,6 +20,7 @@ NAMING = ("CNAME", "NS", "PTR", "MX")
 # Looser than a hostname: service labels (_tcp), RFC 2317's slash; a lone * is a wildcard.
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_/-]{0,61}[A-Za-z0-9_])?")
 _MAX_NAME = 253
+_MOST_DATA = 65535  # octets: what a record's length can say, RFC 1035, section 3.2.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,15 @@ def check_together(read: list[Entry], origin: str, faults: Faults) -> None:
             faults.add(starts[0].mark, "an SOA stands below the top of its zone", "write it under '@'")
         elif len(starts) > 1:
             faults.add(starts[1].mark, "a second SOA", "a zone has one: delete the other")
+
+
+def is_too_long(rdata: dns.rdata.Rdata, mark: Mark, faults: Faults) -> bool:
+    """Note data that no message can carry; dnspython reads it nevertheless."""
+    octets = len(rdata.to_wire() or b"")
+    if octets > _MOST_DATA:
+        what = f"a record's data has {_MOST_DATA} octets at most (RFC 1035), and this has {octets}"
+        faults.add(mark, what, "say less")
+    return octets > _MOST_DATA
 
 
 def no_final_dot(mark: Mark, word: str, origin: str, faults: Faults) -> None:

@@ -16,7 +16,17 @@ from netlab.topology.files import MAX_BYTES, beside
 from netlab.topology.masterfile import Row, Token
 from netlab.topology.model import Record
 from netlab.topology.reader import Scalar
-from netlab.topology.records import NAMING, ROOT, Entry, a, absolute, is_address, no_final_dot, within
+from netlab.topology.records import (
+    NAMING,
+    ROOT,
+    Entry,
+    a,
+    absolute,
+    is_address,
+    is_too_long,
+    no_final_dot,
+    within,
+)
 from netlab.topology.vocabulary import RECORD_TYPES
 
 if TYPE_CHECKING:
@@ -24,6 +34,8 @@ if TYPE_CHECKING:
 
 PATH = "the path of a zone file, relative to this file, as zones/lab.test.zone"
 MOST_TTL = 2**31 - 1  # seconds, RFC 2181, section 8
+
+_LONG = 10_000  # characters; of what is shorter, no type's data is too long for a message
 
 _CLASSES = ("CH", "CS", "HS", "NONE", "ANY")
 _DIRECTIVES = ("$ORIGIN", "$TTL")
@@ -275,6 +287,8 @@ class _Reading:
             reason = str(error).partition("\n")[0]
             hint = f"write {example}" if example else reason or "see the type's own RFC"
             self._refuse(mark, f"{shown(text)} is no data of {a(kind)} record", hint)
+        if len(text) > _LONG and is_too_long(rdata, mark, self.faults):
+            raise _FaultError
         return str(rdata.to_text())
 
     def _check_names(self, kind: str, tokens: list[Token]) -> None:

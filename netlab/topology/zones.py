@@ -22,6 +22,7 @@ from netlab.topology.records import (
     check_together,
     is_address,
     is_domain,
+    is_too_long,
     no_final_dot,
     within,
 )
@@ -29,6 +30,7 @@ from netlab.topology.vocabulary import RECORD_TYPES
 
 if TYPE_CHECKING:
     import dns.name
+    import dns.rdata
 
 _TXT_STRING = 255  # octets in one character-string, RFC 1035 section 3.3
 
@@ -155,11 +157,13 @@ class _Reading:
                 no_final_dot(value.mark, misnamed[0], self.origin, self.faults)
                 return
         rdata = self._rdata(kind, word)
+        if rdata is not None and is_too_long(rdata, value.mark, self.faults):
+            return
         if rdata is None:
             what = f"{shown(word)} is no data of {a(kind)} record"
             self.faults.add(value.mark, what, f"write {RECORD_TYPES[kind]}")
         else:
-            yield Entry(Record(owner, kind, rdata), value.mark)
+            yield Entry(Record(owner, kind, str(rdata.to_text())), value.mark)
 
     def _word(self, kind: str, value: Value) -> str | None:
         """Return a record's data as text; what is a number to YAML is text all the same in a TXT."""
@@ -167,16 +171,15 @@ class _Reading:
             return value.text if value.text.startswith('"') else _quoted(value.text)
         return values.text(value, RECORD_TYPES[kind], self.faults)
 
-    def _rdata(self, kind: str, word: str) -> str | None:
-        """Return the data in canonical form with absolute names; None where it is not of that type."""
+    def _rdata(self, kind: str, word: str) -> dns.rdata.Rdata | None:
+        """Return the data with absolute names; None where it is not of that type."""
         import dns.exception
         import dns.rdata
 
         if kind in ("A", "AAAA") and not is_address(word, kind):
             return None
         try:
-            rdata = dns.rdata.from_text("IN", kind, word, self.origin_name, relativize=False)
-            return str(rdata.to_text())
+            return dns.rdata.from_text("IN", kind, word, self.origin_name, relativize=False)
         except (dns.exception.DNSException, ValueError):
             return None
 

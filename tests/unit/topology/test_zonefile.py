@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import dns.message
 import dns.name
+import dns.rdatatype
 import dns.zone
 import pytest
 from hypothesis import example, given
@@ -15,10 +17,11 @@ from netlab.errors import InputError
 from netlab.services.dns import Authority
 from netlab.topology import load, parse
 from netlab.topology.faults import Faults
-from netlab.topology.model import DnsService, Topology, Zone
+from netlab.topology.model import DnsService, Record, Topology, Zone
 from netlab.topology.zonefile import Target, entries
 
 ORIGIN = "lab.test"
+SOA = Record("@", "SOA", "ns hostmaster 1 2 3 4 5")
 Told = tuple[str, str, str, int | None]
 
 
@@ -144,6 +147,10 @@ def test_any_text_is_read_or_told(text: str) -> None:
         return
     for one in found:
         assert one.record.owner.endswith(".")
+        if one.record.type != "SOA":
+            asked = dns.message.make_query(one.record.owner, one.record.type)
+            served = Authority.from_zones([Zone(ORIGIN, (SOA, one.record))])
+            assert dns.message.from_wire(served.answer(asked.to_wire(), transport="tcp") or b"").answer
         again = entries(
             f"{one.record.owner} {one.record.type} {one.record.rdata}",
             "",
@@ -237,6 +244,18 @@ def test_one_too_large(tmp_path: Path) -> None:
     ) as error:
         load(half)
     assert len(error.value.faults) == 1
+
+
+def test_data_that_no_message_can_carry(tmp_path: Path) -> None:
+    """A record of more than 65535 octets is told, in a file and in a map: it would end the server."""
+    strings = " ".join(f'"{"x" * 255}"' for _ in range(256))
+    for text in (f"big TXT ( {strings} )\nok A 192.0.2.1\n", ""):
+        topology = LAB if text else LAB.replace("zones/lab.zone", f"{{big: {{TXT: '{strings}'}}}}")
+        with pytest.raises(
+            InputError, match=r"octets at most .RFC 1035., and this has 65536 — say less"
+        ) as error:
+            load(written(tmp_path, text, topology))
+        assert len(error.value.faults) == 1
 
 
 def test_the_root_can_be_served() -> None:
