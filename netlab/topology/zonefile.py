@@ -31,6 +31,7 @@ from netlab.topology.vocabulary import RECORD_TYPES
 
 if TYPE_CHECKING:
     import dns.name
+    import dns.rdata
 
 PATH = "the path of a zone file, relative to this file, as zones/lab.test.zone"
 MOST_TTL = 2**31 - 1  # seconds, RFC 2181, section 8
@@ -289,7 +290,7 @@ class _Reading:
             self._refuse(mark, f"{shown(text)} is no data of {a(kind)} record", hint)
         if len(text) > _LONG and is_too_long(rdata, mark, self.faults):
             raise _FaultError
-        return str(rdata.to_text())
+        return str(rdata.to_text()) if tokens[0].text != "\\#" else _canonical(rdata)
 
     def _check_names(self, kind: str, tokens: list[Token]) -> None:
         """Note a name in data that has no final dot and should, and an address in a name's place."""
@@ -342,6 +343,20 @@ class _Reading:
     def _refuse(self, at: Token | Mark, what: str, hint: str) -> NoReturn:
         self.faults.add(at if isinstance(at, Mark) else at.mark, what, hint)
         raise _FaultError
+
+
+def _canonical(rdata: dns.rdata.Rdata) -> str:
+    r"""Return data that was given in octets (`\#`, RFC 3597) as text; in octets where there is none for it."""
+    import dns.exception
+    import dns.rdata
+
+    text = str(rdata.to_text())
+    try:
+        if dns.rdata.from_text(rdata.rdclass, rdata.rdtype, text) == rdata:
+            return text
+    except (dns.exception.DNSException, ValueError):
+        pass
+    return str(rdata.to_generic().to_text())
 
 
 def _all(tokens: list[Token]) -> Mark:

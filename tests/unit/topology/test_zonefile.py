@@ -163,6 +163,24 @@ def test_any_text_is_read_or_told(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        (r"A \# 4 C0000201", "192.0.2.1"),
+        (r"DS \# 4 db03b9ff", r"\# 4 db03b9ff"),  # without a digest it has no text
+        (r"TYPE65280 \# 2 ( AB", None),
+    ],
+)
+def test_data_in_octets(text: str, expected: str | None) -> None:
+    """It is its type's text (RFC 3597, section 5) where there is one; else it stays as it stands."""
+    kind = text.partition(" ")[0]
+    if expected is None:
+        assert told(f"x {text}\n CD )\n") == [("x.lab.test.", kind, r"\# 2 abcd", None)]
+        return
+    assert told(f"x {text}\n") == [("x.lab.test.", kind, expected, None)]
+    Authority.from_zones([Zone(ORIGIN, (SOA, Record("x", kind, expected)))])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
         ("a A 192.0.2.1\n", [None]),
         ("a 60 A 192.0.2.1\nb A 192.0.2.1\n", [60, 60]),
         ("a 60 A 192.0.2.1\n$TTL 5\nb A 192.0.2.1\nc 7 A 192.0.2.1\nd A 192.0.2.1\n", [60, 5, 7, 5]),
