@@ -346,7 +346,7 @@ class _Reading:
 
 
 def _canonical(rdata: dns.rdata.Rdata) -> str:
-    r"""Return data that was given in octets (`\#`, RFC 3597) as text; in octets where there is none for it."""
+    r"""Return data that was given in octets (`\#`, RFC 3597) as text; in octets if there is none for it."""
     import dns.exception
     import dns.rdata
 
