@@ -13,11 +13,13 @@ from netlab.topology.faults import TOP, Faults, shown
 from netlab.topology.files import MAX_BYTES, read_text, too_large
 from netlab.topology.model import DEFAULT_SEED, Interface, Node, Topology
 from netlab.topology.networks import Declared
+from netlab.topology.pointing import check_names
 from netlab.topology.policies import addresses, with_policies
 from netlab.topology.provisions import time_limit, with_provisions
 from netlab.topology.reader import Mapping, Scalar, Value, read
 from netlab.topology.rewriting import rewrite
 from netlab.topology.services import Host, services
+from netlab.topology.zonefile import Sources
 
 _MAX_SEED = 2**64 - 1
 _ONE_NODE = "at least one node, as {client: }"
@@ -85,13 +87,17 @@ class _Loading:
         if not faults:
             addressing.check_members(attached, declared or {}, len(drafts), faults)
         segments = tuple(networks.segment(one) for one in (declared or {}).values() if one.sound)
-        nodes = tuple(self._node(draft, given, search or vocabulary.DEFAULT_SEARCH) for draft in drafts)
+        sources = Sources(self.directory)
+        nodes = tuple(
+            self._node(draft, given, search or vocabulary.DEFAULT_SEARCH, sources) for draft in drafts
+        )
         nodes = routing.with_routes(nodes, {one.name: one.policies for one in drafts}, segments, faults)
-        nodes = with_policies(nodes, {draft.name: draft.policies for draft in drafts}, faults)
+        nodes = with_policies(nodes, {draft.name: draft.policies for draft in drafts}, segments, faults)
         nodes = with_provisions(nodes, {one.name: one.policies for one in drafts}, self.directory, faults)
         resolver = self._resolver(top.get("resolver"), nodes)
         if not faults:
             routing.check_reach(nodes, resolver, {one.name: one.key.mark for one in drafts}, faults)
+            check_names(sources.entries, nodes, segments, faults)
         return Topology(
             name=name,
             seed=DEFAULT_SEED if seed is None else seed,
@@ -151,13 +157,15 @@ class _Loading:
             image = images.image(named, self.faults)
         return _Draft(key, attachments, (known or {}).get("services"), known or {}, image, places)
 
-    def _node(self, draft: _Draft, given: dict[tuple[str, str], Interface], search: str) -> Node:
+    def _node(
+        self, draft: _Draft, given: dict[tuple[str, str], Interface], search: str, sources: Sources
+    ) -> Node:
         interfaces = tuple(
             replace(given[one.node, one.network], name=f"eth{index}")
             for index, one in enumerate(draft.attachments)
             if (one.node, one.network) in given
         )
-        host = Host(draft.name, search, addressing.addresses(interfaces), self.directory)
+        host = Host(draft.name, search, addressing.addresses(interfaces), self.directory, sources)
         found = services(draft.services, host, self.faults)
         return Node(draft.name, interfaces, found, image=draft.image)
 

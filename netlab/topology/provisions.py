@@ -11,7 +11,7 @@ from collections.abc import Mapping as Mappings
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from netlab.topology import startups, values
+from netlab.topology import parameters, startups, values
 from netlab.topology.faults import Faults, shown
 from netlab.topology.given import GivenFile, Limits, Provisions
 from netlab.topology.model import Node
@@ -44,7 +44,11 @@ def with_provisions(
 ) -> tuple[Node, ...]:
     """Return the nodes with what their keys give them; paths are relative to `directory`."""
     reading = _Provisioning(directory, faults)
-    return tuple(replace(node, provisions=reading.read(known[node.name])) for node in nodes)
+    made = tuple(replace(node, provisions=reading.read(known[node.name])) for node in nodes)
+    for node in made:
+        if node.provisions.sysctls:
+            parameters.check(node, known[node.name], faults)
+    return made
 
 
 @dataclass(slots=True)

@@ -104,8 +104,9 @@ class _Kinds:
         self._said: dict[str, Value] = {}
         for key, entry in values.entries(value, _EXPECTED, faults) or ():
             # Looked at here too: a kind that no node is of is read by no one else.
-            if values.fields(entry, NODE_KEYS, _EXPECTED, faults) is not None:
-                self._said[key.text] = entry
+            known = values.fields(entry, NODE_KEYS, _EXPECTED, faults)
+            # One that is no mapping is known all the same: its nodes need no fault of their own.
+            self._said[key.text] = Mapping(entry.mark, ()) if known is None else entry
             faults.share(_marks(key, entry))
         self._whole: dict[str, Value] = {}
         # In the order of the file, so that a ring of kinds is told once, at the first of them.

@@ -13,6 +13,7 @@ from netlab.topology.files import beside
 from netlab.topology.model import DnsService, HttpService, Service
 from netlab.topology.reader import Scalar, Value
 from netlab.topology.vocabulary import ENGINES, SERVICE_KEYS
+from netlab.topology.zonefile import Sources
 
 DNS_PORT = 53
 HTTP_PORT = 80
@@ -27,6 +28,7 @@ class Host:
     search: str
     addresses: Sequence[IPv4Address | IPv6Address]
     directory: Path
+    sources: Sources
 
 
 def services(value: Value | None, host: Host, faults: Faults) -> tuple[Service, ...]:
@@ -56,7 +58,7 @@ def services(value: Value | None, host: Host, faults: Faults) -> tuple[Service, 
 
 
 def _dns(key: Scalar, known: dict[str, Value], engine: str, host: Host, faults: Faults) -> DnsService:
-    server = zones.Server(f"{host.name}.{host.search}.", host.search, host.addresses)
+    server = zones.Server(f"{host.name}.{host.search}.", host.search, host.addresses, host.sources, engine)
     return DnsService(zones.zones(known.get("zones"), server, key.mark, faults), engine)
 
 
