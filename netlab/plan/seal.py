@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 _MEBIBYTE = 1 << 20
 
-# Crafted packets, the node's own addresses and rules, ports below 1024: all that a node needs.
-NODE_CAPABILITIES = ("NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW")
-# An image's own programs change their user, as Docker lets them.
-IMAGE_CAPABILITIES = (*NODE_CAPABILITIES, "CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID")
+# Crafted packets, the node's own addresses and rules, ports below 1024; and to become another user of the
+# container's, without which tcpdump, and many a server, does not begin.
+NODE_CAPABILITIES = ("NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW", "SETGID", "SETUID")
+# An image's own programs do with its files what Docker lets them.
+IMAGE_CAPABILITIES = (*NODE_CAPABILITIES, "CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from netlab.kernel import syscalls as sc
-from tests.system.harness import MARK, NETLAB, PATIENCE, ROOT, make_token, marked, wait_for
+from tests.system.harness import MARK, NETLAB, PATIENCE, ROOT, make_token, marked, soon
 
 SECONDS = 60
 _HOLDER = """
@@ -108,7 +108,7 @@ class Desk:
 
     def assert_nothing_left(self) -> None:
         """Fail unless all that was started here has ended, or does at once."""
-        assert wait_for(lambda: not self.left(), 2), [
+        assert soon(lambda: not self.left(), 2), [
             Path(f"/proc/{pid}/cmdline").read_bytes() for pid in self.left()
         ]
 

@@ -960,7 +960,7 @@ def test_nothing_is_left(backend: Backend, kind: str, session: Session) -> None:
     with contextlib.closing(lab), contextlib.closing(running):
         assert harness.wait_for(lambda: _sleeps(lab, name, token))
     assert harness.wait_for(lambda: _footprint() == before), (before, _footprint())
-    assert harness.wait_for(lambda: not harness.marked(token), harness.SOON)
+    assert harness.soon(lambda: not harness.marked(token))
     assert kind != "docker" or not _containers(name)
 
 

@@ -192,10 +192,16 @@ def test_a_service_that_fails_leaves_nothing(desk: Desk) -> None:
     desk.assert_nothing_left()
 
 
-@pytest.mark.parametrize("seconds", [0.1, 0.15, 0.2, 0.25, 0.3])
+# An interpreter that is interrupted before it has begun to read has a word, and a status, of its own.
+BEGUN = (sys.executable, "-c", "print('begun', flush=True); from netlab.cli import main; main()")
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.15, 0.2, 0.25])
 def test_ctrl_c_while_up_starts(desk: Desk, seconds: float) -> None:
     """A start that is broken off leaves no lab; one that had succeeded leaves it."""
-    process = desk.start("up", WEB)
+    process = desk.start("up", WEB, program=BEGUN)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -209,7 +215,7 @@ def test_ctrl_c_while_up_starts(desk: Desk, seconds: float) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["exec", "client", "--", "sleep", "86400"],
+        ["exec", "client", "--", "sh", "-c", "echo on >&2; exec sleep 86400"],
         ["logs", "web", "--follow"],
         ["capture", "client"],
     ],
@@ -218,10 +224,11 @@ def test_a_lab_that_vanishes_meanwhile(desk: Desk, words: list[str]) -> None:
     """What watches or uses a lab ends when the lab does, with a sentence where there is something to say."""
     desk.up()
     process = desk.start(*words)
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(0.5)
+    first = process.stdout if words[0] == "logs" else process.stderr
+    assert first is not None
+    assert first.readline()
     assert desk.netlab("down").returncode == 0
-    _, errors = process.communicate(timeout=5)
+    _, errors = process.communicate(timeout=SECONDS)
     assert process.returncode == (1 if words[0] == "exec" else 0)
     assert "Traceback" not in errors
     if words[0] == "exec":
@@ -370,7 +377,7 @@ def test_a_capture_ends_in_the_midst_of_traffic(web: Desk, how: str) -> None:
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(0.4)
             os.killpg(process.pid, signal.SIGINT)
-        told, _ = process.communicate(timeout=5)
+        told, _ = process.communicate(timeout=SECONDS)
         assert process.returncode == 0
         assert "ICMP" in told
     finally:
@@ -408,4 +415,4 @@ def test_the_first_script_gives_its_pipe_back(desk: Desk) -> None:
     """Whoever reads what the first script of a lab prints comes to its end when the script ends."""
     desk.up()
     (desk.directory / "mine.py").write_text("print('said')\n")
-    assert desk.netlab("exec", "client", "--", "mine.py", timeout=3).stdout == "said\n"
+    assert desk.netlab("exec", "client", "--", "mine.py").stdout == "said\n"

@@ -14,7 +14,7 @@ import pytest
 
 from tests.system import commandline
 from tests.system.commandline import SECONDS, Desk, Terminal, terminal
-from tests.system.harness import NETLAB
+from tests.system.harness import NETLAB, soon
 
 WEB = "topologies/web.yaml"
 
@@ -177,7 +177,8 @@ def test_ctrl_c_twice(desk: Desk) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.3)
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=1.5)
+    assert soon(lambda: process.poll() is not None)
+    process.communicate()
     assert process.returncode == 130
     desk.assert_nothing_left()
     assert "ICMP" in (desk.directory / "runs/web/trace.txt").read_text()

@@ -13,7 +13,7 @@ import pytest
 
 from tests.system import commandline
 from tests.system.commandline import Desk, Terminal, terminal
-from tests.system.harness import NETLAB, make_token, wait_for
+from tests.system.harness import NETLAB, make_token, soon
 
 WEB = "topologies/web.yaml"
 
@@ -116,7 +116,7 @@ def test_a_child_left_behind_does_not_hold_us(desk: Desk, child: str) -> None:
     token = make_token()
     script = f"trap '' HUP; TOKEN={token} {child} & echo done; exit 4"
     with terminal(desk, "exec", "client", "--", "sh", "-c", script) as window:
-        assert window.wait(10) == 4
+        assert window.wait() == 4
         assert "done" in window.text
         assert window.is_restored
     desk.netlab("exec", "client", "--", "pkill", child.partition(" ")[0])
@@ -179,7 +179,7 @@ def test_signals_give_the_terminal_back(desk: Desk, number: signal.Signals) -> N
         window.process.send_signal(number)
         assert window.wait() == 128 + number
         assert window.is_restored
-    assert wait_for(lambda: not commandline.marked(token), 1)
+    assert soon(lambda: not commandline.marked(token))
 
 
 def test_a_closed_window(tmp_path: Path) -> None:

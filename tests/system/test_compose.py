@@ -140,7 +140,8 @@ def test_it_is_shut_in_as_far_as_docker_goes(project: Project) -> None:
         assert project.inside("client", "ping", "-c", "1", "-W", "1", address).returncode != 0
     assert project.inside("web", "touch", "/lab/www/new").returncode != 0
     effective = project.inside("web", "grep", "CapEff", "/proc/self/status").stdout.split()[1]
-    assert int(effective, 16) == 1 << 10 | 1 << 12 | 1 << 13  # capabilities(7): bind, admin, raw
+    # capabilities(7): setgid, setuid, bind, admin, raw
+    assert int(effective, 16) == 1 << 6 | 1 << 7 | 1 << 10 | 1 << 12 | 1 << 13
 
 
 def test_an_image_is_one_host_with_its_node(project: Project) -> None:

@@ -134,7 +134,7 @@ def kill_at(maker: Maker, engine: Engine, number: int, moment: str) -> Death:
             if number:
                 answered.wait(harness.PATIENCE)
             requests = list(between.requests)
-            harness.wait_for(lambda: not containers.of_user(engine, user), SOON)
+            harness.soon(lambda: not containers.of_user(engine, user), SOON)
             left = containers.of_user(engine, user)
             return Death(requests, left, guards)
     finally:
@@ -201,7 +201,7 @@ def whose(place: Desk) -> str:
 
 def assert_gone(engine: Engine, user: str) -> None:
     """Fail, naming what is left, unless the engine has nothing of the user's within two seconds."""
-    harness.wait_for(lambda: not containers.of_user(engine, user), SOON)
+    harness.soon(lambda: not containers.of_user(engine, user), SOON)
     assert containers.of_user(engine, user) == []
 
 
@@ -258,7 +258,7 @@ def test_no_namespace_is_left(engine: Engine, user: str, kinds: Path) -> None:
     assert len(seen) >= 5
     assert mounted, "the test must see what it is to miss"
     # The engine's empty files stay for a minute; what they held has gone when they are no mounts any more.
-    harness.wait_for(lambda: not in_groups(ids) and not held_by_engine(names), SOON)
+    harness.soon(lambda: not in_groups(ids) and not held_by_engine(names), SOON)
     assert [harness.read(pid, "cmdline") for pid in in_groups(ids)] == []
     assert held_by_engine(names) == set()
 
@@ -315,7 +315,7 @@ def test_driver_and_guard_killed_together(engine: Engine, user: str, kinds: Path
             driver = maker.driver(between.host, user)
             known.set()
             assert harness.ended(driver)
-            harness.wait_for(lambda: _states(engine, user) <= {"created"}, SOON)
+            harness.soon(lambda: _states(engine, user) <= {"created"}, SOON)
             assert _states(engine, user) <= {"created"}
         with lab.start(containers.web_plan()) as running:
             assert running.output("client", ["echo", "yes"]).stdout == "yes\n"

@@ -34,8 +34,8 @@ nodes:
   busy: {address: 10.0.0.20, image: netlab-test/tiny}
 """
 NODES = ("client", "dns", "busy")
-# The bits of capability.h: NET_BIND_SERVICE 10, NET_ADMIN 12, NET_RAW 13.
-ALLOWED = f"{1 << 10 | 1 << 12 | 1 << 13:016x}"
+# The bits of capability.h: SETGID 6, SETUID 7, NET_BIND_SERVICE 10, NET_ADMIN 12, NET_RAW 13.
+ALLOWED = f"{1 << 6 | 1 << 7 | 1 << 10 | 1 << 12 | 1 << 13:016x}"
 SEALED = {"CapEff": ALLOWED, "CapPrm": ALLOWED, "CapBnd": ALLOWED, "CapAmb": "0" * 16}
 SEALED |= {"NoNewPrivs": "1", "Seccomp": "2"}
 
@@ -98,13 +98,13 @@ def test_the_engine_has_sealed_every_container(sealed: Sealed) -> None:
 
 
 def test_capabilities_are_few(sealed: Sealed) -> None:
-    """A node has what its packets need; only what joins the nodes, and sees none of them, has more."""
+    """A node has what packets, and programs that change their user, need; the fabric alone has more."""
     granted = {
         name: {each.removeprefix("CAP_") for each in container["HostConfig"]["CapAdd"]}
         for name, container in sealed.containers.items()
     }
     for node in NODES:
-        assert granted[node] == {"NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW"}
+        assert granted[node] == {"NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW", "SETGID", "SETUID"}
     assert granted["fabric"] - granted["client"] == {
         "KILL",
         "SETPCAP",
@@ -140,7 +140,7 @@ def test_every_container_says_whose_it_is(sealed: Sealed) -> None:
 
 @pytest.mark.parametrize("node", NODES)
 def test_a_command_has_few_capabilities(sealed: Sealed, node: str) -> None:
-    """Effective and bounding set are exactly the three, also in an image of the node's own."""
+    """Effective and bounding set are exactly the five, also in an image of the node's own."""
     done = sealed.running.output(node, ["cat", "/proc/self/status"])
     assert status(done.stdout) == SEALED
 

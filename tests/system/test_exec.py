@@ -215,7 +215,7 @@ def test_a_client_that_leaves_kills_its_command(web: Lab) -> None:
         if number % 2:
             assert harness.wait_for(lambda: len(harness.marked(token)) >= 2)
         command.close()
-    assert harness.wait_for(lambda: not harness.marked(token), harness.SOON)
+    assert harness.soon(lambda: not harness.marked(token))
 
 
 def test_background_children_go_on_and_are_reaped(web: Lab) -> None:
@@ -228,9 +228,9 @@ def test_background_children_go_on_and_are_reaped(web: Lab) -> None:
         assert harness.marked(token)
         assert web.run("client", ["pkill", "-f", token]) in (0, 128 + signal.SIGTERM)
         states = "ps -eo stat= | grep -c Z"
-        assert harness.wait_for(lambda: sh(web, states) == "0", harness.SOON)
+        assert harness.soon(lambda: sh(web, states) == "0")
     finally:
-        assert harness.wait_for(lambda: not harness.marked(token), harness.SOON)
+        assert harness.soon(lambda: not harness.marked(token))
 
 
 def test_a_terminal_is_the_commands_own(web: Lab) -> None:

@@ -22,7 +22,7 @@ import docker.errors
 import pytest
 
 from netlab.backends.docker import image
-from tests.system.harness import NETLAB, ROOT, wait_for
+from tests.system.harness import NETLAB, ROOT, soon, wait_for
 
 if TYPE_CHECKING:
     from netlab.backends.docker.engine import Engine
@@ -217,5 +217,5 @@ def test_a_build_that_is_broken_off_leaves_nothing(copy: Copy, base: str, number
         assert any("sleep 86400" in line for line in process.stderr)
         assert wait_for(lambda: copy.engine.api.containers(filters={"label": [copy.label]}))
         process.send_signal(number)
-        assert process.wait(20) == 128 + number
-    assert wait_for(lambda: not copy.made(), 5), copy.made()
+        assert process.wait(SECONDS) == 128 + number
+    assert soon(lambda: not copy.made(), 5), copy.made()

@@ -105,7 +105,7 @@ def test_stop_waits_for_nobody_else() -> None:
     try:
         running.stop()
         running.stop()  # harmless
-        assert harness.ended(init, harness.SOON)
+        assert harness.ended(init)
     finally:
         child.kill()
         child.wait()
@@ -308,7 +308,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match="service http of node web ended before it was ready") as caught:
         lab.start(replace(plan, nodes=nodes))
     assert any("TCP port 80 of 0.0.0.0 is taken" in line for line in caught.value.log)
-    assert harness.wait_for(lambda: not harness.keepers(os.getpid()), harness.SOON)
+    assert harness.soon(lambda: not harness.keepers(os.getpid()))
 
 
 def test_a_service_that_never_becomes_ready(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -326,7 +326,7 @@ def test_a_service_that_never_becomes_ready(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(daemons, "READY_SECONDS", 0.3)
     with pytest.raises(ServiceError, match=r"service http of node web was not ready after 0\.3 s"):
         lab.start(harness.web_plan())
-    assert harness.wait_for(lambda: not harness.keepers(os.getpid()), harness.SOON)
+    assert harness.soon(lambda: not harness.keepers(os.getpid()))
 
 
 @pytest.mark.parametrize("script", ["sleep 1000", "trap '' TERM; sleep 1000 & wait; wait; sleep 1000"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -36,7 +35,6 @@ def test_fifty_labs_of_one_topology_stand_at_once() -> None:
     """Fifty equal labs, same names and addresses, all up at the same time, each serve their own client."""
     plan = harness.web_plan()
     content = (harness.ROOT / "topologies" / "www" / "hello.txt").read_text()
-    started = time.monotonic()
     before = harness.keepers(os.getpid())
     with ExitStack() as stack:
         labs = [stack.enter_context(lab.start(plan)) for _ in range(LABS)]
@@ -52,7 +50,6 @@ def test_fifty_labs_of_one_topology_stand_at_once() -> None:
         }
         assert len(networks) == LABS
     assert harness.keepers(os.getpid()) == before
-    assert time.monotonic() - started < 60
 
 
 def test_processes_start_the_same_lab_at_once(tmp_path: Path) -> None:

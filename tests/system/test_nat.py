@@ -1,72 +1,96 @@
-"""The shipped nat.yaml, with ordinary clients: who is seen on either side, and what does not pass."""
+"""The shipped nat.yaml, with ordinary clients: who is seen on either side, and what does not pass.
+
+In namespaces and in containers alike; all that is fetched is fetched in one lab, before its record is read.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.system import commandline
-from tests.system.commandline import Desk
+from netlab import lab, topology
+from netlab.lab.record import claim
+from netlab.plan import make_plan
+from tests.system.harness import PATIENCE, ROOT, requires
 
-NAT = "topologies/nat.yaml"
-CURL = ("curl", "-s", "-m", "2")
+pytestmark = requires("curl", "ip")
 
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """Give a desk of the test's own."""
-    with commandline.desk(tmp_path) as made:
-        yield made
-
-
-def log(desk: Desk, service: str) -> str:
-    """Return what a service of the lab that has just run logged."""
-    return (desk.directory / "runs" / "nat" / "logs" / f"{service}.log").read_text()
-
-
-def rules(desk: Desk) -> dict[str, int]:
-    """Return how often each of the router's rules matched."""
-    kernel = json.loads((desk.directory / "runs" / "nat" / "kernel.json").read_text())
-    found: dict[str, int] = kernel["router"]["rules"]
-    return found
+PAGE = (ROOT / "topologies" / "www" / "hello.txt").read_text()
+CURL = f"exec curl -s -m {PATIENCE:g}"
+# name → the node, and a shell's line in it
+FETCHES = {
+    "out": ("client", f"{CURL} http://www.lab.test/hello.txt"),
+    "in": ("visitor", f"{CURL} http://home.lab.test:8080/hello.txt"),
+    "another port": ("visitor", f"{CURL} http://home.lab.test:8081/"),
+    "visitor, by no route": ("visitor", f"{CURL} http://10.0.0.80/hello.txt"),
+    "web, by no route": ("web", f"{CURL} http://10.0.0.80/hello.txt"),
+    # Nobody answers it: it is waited for no longer than it takes to be sent twice.
+    "by a route": ("visitor", "ip route add 10.0.0.0/24 via 192.0.2.1; exec curl -s -m 2 http://10.0.0.10/"),
+}
 
 
-def test_the_server_sees_the_router(desk: Desk) -> None:
+@dataclass(frozen=True)
+class Visits:
+    """What curl said of each fetch, its exit status and the page, and what was recorded of all of them."""
+
+    said: dict[str, tuple[int, str]]
+    out: Path
+
+    @property
+    def rules(self) -> dict[str, int]:
+        """How often each of the router's rules matched."""
+        rules: dict[str, int] = json.loads((self.out / "kernel.json").read_text())["router"]["rules"]
+        return rules
+
+    def log(self, service: str) -> str:
+        """Return what a service logged."""
+        return (self.out / "logs" / f"{service}.log").read_text()
+
+
+@pytest.fixture(scope="module")
+def visits(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Visits:
+    """Fetch all that is fetched."""
+    record = claim(tmp_path_factory.mktemp("nat") / "out", "nat")
+    plan = make_plan(topology.load(ROOT / "topologies" / "nat.yaml"), backend=backend)
+    said = {}
+    with lab.start(plan, record=record) as running:
+        for name, (node, line) in FETCHES.items():
+            done = running.output(node, ["sh", "-c", line])
+            said[name] = (done.returncode, done.stdout)
+        running.finish()
+    return Visits(said, record.path)
+
+
+def test_the_server_sees_the_router(visits: Visits) -> None:
     """From inside to outside: the page comes, and the server's log has the router's outer address."""
-    done = desk.netlab("run", NAT, "client", "--", *CURL, "http://www.lab.test/hello.txt")
-    assert done.stdout.startswith("Hello from the lab."), done.stderr
-    assert '192.0.2.1 "GET /hello.txt" 200' in log(desk, "web-http")
-    assert "10.0.0.10" not in log(desk, "web-http")
-    assert rules(desk)["masquerade-outside"] == 2  # its DNS questions, from one port, and its connection
+    assert visits.said["out"] == (0, PAGE)
+    assert '192.0.2.1 "GET /hello.txt" 200' in visits.log("web-http")
+    assert "10.0.0.10" not in visits.log("web-http")
+    assert visits.rules["masquerade-outside"] == 2  # its DNS questions, from one port, and its connection
 
 
-def test_a_forwarded_port_leads_inside(desk: Desk) -> None:
+def test_a_forwarded_port_leads_inside(visits: Visits) -> None:
     """From outside to inside: the router's port is the inner server's, who sees the visitor's own address."""
-    done = desk.netlab("run", NAT, "visitor", "--", *CURL, "http://home.lab.test:8080/hello.txt")
-    assert done.stdout.startswith("Hello from the lab."), done.stderr
-    assert '192.0.2.99 "GET /hello.txt" 200' in log(desk, "home-http")
-    assert rules(desk)["forward-tcp-8080"] == 1
+    assert visits.said["in"] == (0, PAGE)
+    assert '192.0.2.99 "GET /hello.txt" 200' in visits.log("home-http")
+    assert visits.rules["forward-tcp-8080"] == 1
 
 
 @pytest.mark.parametrize("node", ["visitor", "web"])
-def test_nobody_outside_knows_a_way_in(desk: Desk, node: str) -> None:
-    """The outer hosts have no route to the inside."""
-    done = desk.netlab("run", NAT, node, "--", *CURL, "http://10.0.0.80/hello.txt")
-    assert done.returncode == 7, done.stderr
+def test_nobody_outside_knows_a_way_in(visits: Visits, node: str) -> None:
+    """The outer hosts have no route to the inside: curl cannot connect."""
+    assert visits.said[f"{node}, by no route"] == (7, "")
 
 
-def test_who_makes_a_route_meets_the_rules(desk: Desk) -> None:
+def test_who_makes_a_route_meets_the_rules(visits: Visits) -> None:
     """A visitor who sends its packets to the router by hand comes as far as the last rule."""
-    way = "ip route add 10.0.0.0/24 via 192.0.2.1; " + " ".join([*CURL, "http://10.0.0.10/"])
-    done = desk.netlab("run", NAT, "visitor", "--", "sh", "-c", way)
-    assert done.returncode == 28, done.stderr
-    assert rules(desk)["anything-else"] >= 1
+    assert visits.said["by a route"] == (28, "")
+    assert visits.rules["anything-else"] >= 1
 
 
-def test_only_the_forwarded_port_is_forwarded(desk: Desk) -> None:
+def test_only_the_forwarded_port_is_forwarded(visits: Visits) -> None:
     """Another port of the router's is its own, and closed."""
-    done = desk.netlab("run", NAT, "visitor", "--", *CURL, "http://home.lab.test:8081/")
-    assert done.returncode == 7, done.stderr
+    assert visits.said["another port"] == (7, "")

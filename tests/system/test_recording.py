@@ -286,8 +286,8 @@ def test_a_vlan_tag_is_recorded(tmp_path: Path) -> None:
 
 def test_a_recording_ends_in_the_midst_of_traffic(desk: Desk) -> None:
     """However much is still sent when the command has ended, the record is completed, soon and whole."""
-    line = "ping -q -i 0.01 web >/dev/null & ping -q -i 0.002 dns >/dev/null & sleep 0.3"
-    done = desk.netlab("run", TOPOLOGY, "client", "--out", "out", "--", "sh", "-c", line, timeout=8)
+    line = "ping -q -i 0.01 web >/dev/null & ping -q -i 0.002 dns >/dev/null & ping -c 30 -i 0.01 web"
+    done = desk.netlab("run", TOPOLOGY, "client", "--out", "out", "--", "sh", "-c", line)
     assert (done.returncode, done.stderr) == (0, "recorded in out/\n")
     capture = read_capture(desk.directory / "out" / "capture.pcapng")
     assert not capture.truncated
@@ -377,13 +377,13 @@ def test_a_labs_command_reaches_no_file_of_the_users(desk: Desk, kind: str) -> N
     precious.write_text("precious")
     put = f"ln -s {precious}" if kind == "link" else "mkfifo"
     line = f"cd $NETLAB_OUT && {put} trace.txt && {put} kernel.json"
-    done = desk.netlab("run", TOPOLOGY, "client", "--out", "out", "--", "sh", "-c", line, timeout=10)
+    done = desk.netlab("run", TOPOLOGY, "client", "--out", "out", "--", "sh", "-c", line)
     assert done.returncode == 0, done.stderr
     assert precious.read_text() == "precious"
     assert (desk.directory / "out" / "trace.txt").read_text().startswith("# netlab trace")
     assert read_kernel(desk.directory / "out")["web"]
     line = f"cd $NETLAB_OUT && rm capture.pcapng && {put} capture.pcapng"
-    done = desk.netlab("run", TOPOLOGY, "client", "--out", "out", "--", "sh", "-c", line, timeout=10)
+    done = desk.netlab("run", TOPOLOGY, "client", "--out", "out", "--", "sh", "-c", line)
     assert done.returncode == 2
     assert "capture.pcapng: not a regular file — " in done.stderr
     assert precious.read_text() == "precious"

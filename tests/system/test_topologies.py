@@ -1,4 +1,7 @@
-"""The shipped topologies of the network layer, with ordinary clients: routers, a hub, two homes."""
+"""The shipped topologies of the network layer, with ordinary clients: routers, a hub, two homes.
+
+In namespaces and in containers alike.
+"""
 
 from __future__ import annotations
 
@@ -20,17 +23,24 @@ SHIPPED = ROOT / "topologies"
 
 
 @contextmanager
-def shipped(name: str, out: Path | None = None) -> Iterator[Lab]:
+def shipped(name: str, backend: str) -> Iterator[Lab]:
     """Start a shipped topology."""
-    plan = make_plan(topology.load(SHIPPED / f"{name}.yaml"))
-    with lab.start(plan, record=claim(out, name) if out else None) as running:
+    with lab.start(make_plan(topology.load(SHIPPED / f"{name}.yaml"), backend=backend)) as running:
         yield running
 
 
 @contextmanager
-def written(text: str) -> Iterator[Lab]:
+def written(text: str, backend: str) -> Iterator[Lab]:
     """Start a topology of the test's own."""
-    with lab.start(make_plan(topology.parse(text, file="lab.yaml", directory=SHIPPED))) as running:
+    parsed = topology.parse(text, file="lab.yaml", directory=SHIPPED)
+    with lab.start(make_plan(parsed, backend=backend)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def two_routers(backend: str) -> Iterator[Lab]:
+    """Give the shipped lab of two LANs, which the tests share."""
+    with shipped("two-routers", backend) as running:
         yield running
 
 
@@ -45,44 +55,41 @@ def told(running: Lab, node: str, argv: Sequence[str]) -> str:
     ("version", "hops"),
     [("-4", ["10.1.0.1", "10.9.0.2", "10.2.0.80"]), ("-6", ["fd00:1::1", "fd00:9::2", "fd00:2::80"])],
 )
-def test_traceroute_shows_both_routers(version: str, hops: list[str]) -> None:
+def test_traceroute_shows_both_routers(two_routers: Lab, version: str, hops: list[str]) -> None:
     """Each router tells of itself when a packet's hops end in it, in either version of IP."""
-    with shipped("two-routers") as running:
-        lines = told(running, "client", ["traceroute", version, "-n", "web"]).splitlines()[1:]
+    lines = told(two_routers, "client", ["traceroute", version, "-n", "web"]).splitlines()[1:]
     assert [line.split()[1] for line in lines] == hops
 
 
 @requires("ping")
 @pytest.mark.parametrize(("version", "web"), [("-4", "10.2.0.80"), ("-6", "fd00:2::80")])
-def test_a_packets_hops_end_where_they_should(version: str, web: str) -> None:
+def test_a_packets_hops_end_where_they_should(two_routers: Lab, version: str, web: str) -> None:
     """With one hop the first router answers, with two the second, with three the web server."""
-    with shipped("two-routers") as running:
-        ping = ["ping", version, "-n", "-c", "1", "-W", "5", "-t"]
-        said = [told(running, "client", [*ping, str(hops), web]) for hops in (1, 2, 3)]
+    ping = ["ping", version, "-n", "-c", "1", "-W", "5", "-t"]
+    said = [told(two_routers, "client", [*ping, str(hops), web]) for hops in (1, 2, 3)]
     routers = ("10.1.0.1", "10.9.0.2") if version == "-4" else ("fd00:1::1", "fd00:9::2")
     assert [f"From {router} " in text for router, text in zip(routers, said, strict=False)] == [True, True]
     assert "ttl=62" in said[2]
 
 
 @requires("curl", "dig")
-def test_names_and_pages_come_through_two_routers() -> None:
+def test_names_and_pages_come_through_two_routers(two_routers: Lab) -> None:
     """The name server answers with both addresses, over both versions, and the page comes by either."""
-    with shipped("two-routers") as running:
-        page = (SHIPPED / "www" / "hello.txt").read_text()
-        for version in ("-4", "-6"):
-            assert told(running, "client", ["curl", "-s", version, "http://www.lab.test/hello.txt"]) == page
-        for server in ("10.2.0.53", "fd00:2::53"):
-            for words in ([], ["+tcp"]):
-                dig = ["dig", "+short", *words, f"@{server}", "www.lab.test"]
-                assert told(running, "client", [*dig, "AAAA"]) == "fd00:2::80\n"
-                assert told(running, "client", [*dig, "A"]) == "10.2.0.80\n"
-        assert told(running, "client", ["dig", "+short", "dns.lab.test", "AAAA"]) == "fd00:2::53\n"
+    page = (SHIPPED / "www" / "hello.txt").read_text()
+    for version in ("-4", "-6"):
+        assert told(two_routers, "client", ["curl", "-s", version, "http://www.lab.test/hello.txt"]) == page
+    for server in ("10.2.0.53", "fd00:2::53"):
+        for words in ([], ["+tcp"]):
+            dig = ["dig", "+short", *words, f"@{server}", "www.lab.test"]
+            assert told(two_routers, "client", [*dig, "AAAA"]) == "fd00:2::80\n"
+            assert told(two_routers, "client", [*dig, "A"]) == "10.2.0.80\n"
+    assert told(two_routers, "client", ["dig", "+short", "dns.lab.test", "AAAA"]) == "fd00:2::53\n"
 
 
-def record_a_page(out: Path) -> tuple[Line, ...]:
+def record_a_page(out: Path, backend: str) -> tuple[Line, ...]:
     """Fetch a page through the two routers, over IPv6; return the trace."""
     record = claim(out, "two-routers")
-    plan = make_plan(topology.load(SHIPPED / "two-routers.yaml"))
+    plan = make_plan(topology.load(SHIPPED / "two-routers.yaml"), backend=backend)
     with lab.start(plan, record=record) as running:
         assert told(running, "client", ["curl", "-s", "http://www.lab.test/hello.txt"])
         running.finish()
@@ -91,12 +98,13 @@ def record_a_page(out: Path) -> tuple[Line, ...]:
 
 
 @requires("curl")
-def test_a_trace_through_routers_can_be_read(tmp_path: Path) -> None:
-    """A packet is there once for each network, said to be passed on, not sent again; two runs are the same.
+def test_a_trace_through_routers_can_be_read(backend: str, tmp_path: Path) -> None:
+    """A packet is there once for each network, said to be passed on, not sent again.
 
-    The kernels say nothing of their own: no router or group is asked for, no address doubted.
+    It is the same in every run, whatever the nodes are. The kernels say nothing of their own: no router or
+    group is asked for, no address doubted.
     """
-    here, there = record_a_page(tmp_path / "a"), record_a_page(tmp_path / "b")
+    here, there = record_a_page(tmp_path / "a", backend), record_a_page(tmp_path / "b", "netns")
     assert compare(here, there).same
     syns = [line for line in here if line.flags == "SYN"]
     assert [line.remarks for line in syns] == [(), ("at r1.1",), ("at r2",)]
@@ -107,13 +115,13 @@ def test_a_trace_through_routers_can_be_read(tmp_path: Path) -> None:
 
 @requires("ping", "tcpdump")
 @pytest.mark.parametrize(("kind", "seen"), [("hub", True), ("switch", False)])
-def test_a_third_host_hears_a_hub_and_no_switch(kind: str, seen: bool) -> None:
+def test_a_third_host_hears_a_hub_and_no_switch(backend: str, kind: str, seen: bool) -> None:
     """On a hub eve's tcpdump shows what alice and bob say to each other; on a switch it does not.
 
     What alice sends to eve herself, last of all, tells in both cases that tcpdump has listened to the end.
     """
     text = (SHIPPED / "hub.yaml").read_text().replace("kind: hub", f"kind: {kind}")
-    with written(text) as running:
+    with written(text, backend) as running:
         told(running, "alice", ["ping", "-c", "1", "-W", "5", "bob"])  # a switch learns who is where
         tcpdump = "exec tcpdump -lnni eth0 icmp > /tmp/heard 2> /tmp/said"
         sniffing = running.launch("eve", ["sh", "-c", tcpdump], stdio=(0, 1, 2))
@@ -130,9 +138,9 @@ def test_a_third_host_hears_a_hub_and_no_switch(kind: str, seen: bool) -> None:
 
 
 @requires("curl", "ip")
-def test_a_client_goes_on_to_the_address_that_is_up() -> None:
+def test_a_client_goes_on_to_the_address_that_is_up(backend: str) -> None:
     """Of a name's two addresses nobody answers for the one that is down; curl then takes the other."""
-    with shipped("dual-homed") as running:
+    with shipped("dual-homed", backend) as running:
         done = running.output("client", ["curl", "-sSv", "http://www.lab.test/hello.txt"], seconds=PATIENCE)
         assert done.returncode == 0
         tried = [line for line in done.stderr.splitlines() if "Trying" in line]
@@ -145,7 +153,7 @@ def test_a_client_goes_on_to_the_address_that_is_up() -> None:
 
 
 @requires("ip")
-def test_what_an_interface_is_told_it_has() -> None:
+def test_what_an_interface_is_told_it_has(backend: str) -> None:
     """A MAC and an MTU by hand, an address of IPv6 alone, a default route: the kernel has what is written."""
     text = """
 networks:
@@ -156,7 +164,7 @@ nodes:
   r: {router: true, interfaces: {lan: , old: }}
   b: {interfaces: {old: }, default: none}
 """
-    with written(text) as running:
+    with written(text, backend) as running:
         link = told(running, "a", ["ip", "link", "show", "eth0"])
         assert "mtu 1400" in link
         assert "link/ether 02:00:00:00:00:0a" in link

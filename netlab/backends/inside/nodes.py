@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import socket
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -122,6 +123,7 @@ def write_files(node: NodeSpace) -> None:
 
     def body() -> int:
         node.enter()
+        _open_root()
         for path, text in node.plan.files:
             Path(path).write_text(text)
         return 0
@@ -138,6 +140,7 @@ def write_given(node: NodeSpace) -> None:
 
     def body() -> int:
         node.enter_programs(process.Command((), "/", {}))
+        _open_root()
         try:
             laying.write(node.plan.provisions.files, node.plan.name)
         except LabError as error:
@@ -149,6 +152,13 @@ def write_given(node: NodeSpace) -> None:
     with os.fdopen(said, "rb") as told:
         _raise_packed(told.read(), node.plan.name)
     os.waitpid(child, 0)
+
+
+def _open_root() -> None:
+    """Let directories be made in a container's root, which Podman makes read-only for its owner too."""
+    root = Path("/")
+    with contextlib.suppress(OSError):  # an image's may be another user's: what needs it says so
+        root.chmod(root.stat().st_mode | stat.S_IWUSR)
 
 
 def _packed(error: LabError) -> bytes:

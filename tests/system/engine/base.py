@@ -7,6 +7,7 @@ busybox alone, no Python. bare: one program that ends at once, no shell.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -32,7 +33,7 @@ PROGRAMS = (
         "sed",
         "util-linux",
     ),
-    *("bind9-dnsutils", "curl", "iproute2", "iputils-ping", "nftables", "tcpdump"),
+    *("bind9-dnsutils", "curl", "iproute2", "iputils-ping", "nftables", "tcpdump", "traceroute"),
 )
 LIBRARIES = ("dnspython", "h11", "pyroute2", "pyyaml", "scapy")
 LIBRARY_PLACE = "opt/lib"
@@ -48,16 +49,18 @@ def write_base(out: Path) -> None:
     # By name in the archive: a path that is there twice is an error to an engine.
     files = {name: Path("/", name) for name in _MERGED if Path("/", name).is_symlink()}
     alternatives = Path("/etc/alternatives")
-    for path in [*_package_files(_closure(PROGRAMS)), alternatives, *alternatives.iterdir()]:
+    chosen = list(alternatives.iterdir())
+    # No package lists them: /usr/bin/traceroute leads there, and on to traceroute.db, which one does.
+    links = [link for path in chosen if (link := Path("/usr/bin", path.name)).is_symlink()]
+    for path in [*_package_files(_closure(PROGRAMS)), alternatives, *chosen, *links]:
         files[str(path).lstrip("/")] = path
     files["etc/ld.so.cache"] = Path("/etc/ld.so.cache")
-    # Not the machine's own users.
-    for name in ("passwd", "group"):
-        files[f"etc/{name}"] = Path(f"/usr/share/base-passwd/{name}.master")
     files |= {f"{LIBRARY_PLACE}/{name}": path for name, path in _library_files()}
     with tarfile.open(out, "w") as archive:
         for name, path in files.items():
             archive.add(path, name, recursive=False)
+        for name in ("passwd", "group"):
+            _add_text(archive, f"etc/{name}", _users(name))
         _add_empty(archive)
 
 
@@ -151,6 +154,13 @@ def _library_files() -> Iterator[tuple[str, Path]]:
                 yield str(path.relative_to(top)), path
 
 
+def _users(name: str) -> str:
+    """Return a file of users or groups: not the machine's own, but for the one that tcpdump becomes."""
+    base = Path(f"/usr/share/base-passwd/{name}.master").read_text()
+    here = Path("/etc", name).read_text().splitlines(keepends=True)
+    return base + "".join(line for line in here if line.startswith("tcpdump:"))
+
+
 def _busybox() -> str:
     found = shutil.which("busybox")
     if found is None or "dynamically" in subprocess.getoutput(f"file -L {found}"):
@@ -165,6 +175,13 @@ def _add_empty(archive: tarfile.TarFile) -> None:
             member = tarfile.TarInfo(name)
             member.type, member.mode = tarfile.DIRTYPE, mode
             archive.addfile(member)
+
+
+def _add_text(archive: tarfile.TarFile, name: str, text: str) -> None:
+    data = text.encode()
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(data), 0o644
+    archive.addfile(member, io.BytesIO(data))
 
 
 def _add_link(archive: tarfile.TarFile, name: str, target: str) -> None:

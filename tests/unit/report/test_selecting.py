@@ -12,12 +12,14 @@ from scapy.layers.l2 import ARP, Ether
 from netlab.report.selecting import selects
 from netlab.topology.recordings import Selection
 
+# Scapy asks the machine's own network for a destination that is left out, and waits.
+ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 PACKETS = {
-    "arp": Ether() / ARP(psrc="10.0.0.1", pdst="10.0.0.2"),
-    "icmp": Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / ICMP(),
-    "icmpv6": Ether() / IPv6(src="fd00::1", dst="fd00::2") / ICMPv6EchoRequest(),
-    "tcp": Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=50000, dport=80),
-    "udp": Ether() / IPv6(src="fd00::1", dst="fd00::2") / UDP(sport=53, dport=50000),
+    "arp": ETHER / ARP(hwsrc=ETHER.src, psrc="10.0.0.1", pdst="10.0.0.2"),
+    "icmp": ETHER / IP(src="10.0.0.1", dst="10.0.0.2") / ICMP(),
+    "icmpv6": ETHER / IPv6(src="fd00::1", dst="fd00::2") / ICMPv6EchoRequest(),
+    "tcp": ETHER / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=50000, dport=80),
+    "udp": ETHER / IPv6(src="fd00::1", dst="fd00::2") / UDP(sport=53, dport=50000),
 }
 
 
