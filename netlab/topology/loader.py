@@ -11,6 +11,7 @@ from netlab.topology.addressing import Attachment
 from netlab.topology.captures import captures
 from netlab.topology.faults import TOP, Faults, shown
 from netlab.topology.files import MAX_BYTES, read_text, too_large
+from netlab.topology.language import NODE, TOPOLOGY
 from netlab.topology.model import DEFAULT_SEED, Interface, Node, Topology
 from netlab.topology.networks import Declared
 from netlab.topology.policies import addresses, with_policies
@@ -19,7 +20,6 @@ from netlab.topology.reader import Mapping, Scalar, Value, read
 from netlab.topology.rewriting import rewrite
 from netlab.topology.services import Host, services
 
-_MAX_SEED = 2**64 - 1
 _ONE_NODE = "at least one node, as {client: }"
 
 
@@ -72,11 +72,11 @@ class _Loading:
     def topology(self, tree: Value) -> Topology | None:
         """Return what the file asks for; None or a stopgap where it has faults."""
         faults = self.faults
-        top = values.fields(tree, vocabulary.TOPOLOGY_KEYS, "keys at the top, as nodes: {client: }", faults)
+        top = values.fields(tree, TOPOLOGY.names, "keys at the top, as nodes: {client: }", faults)
         if top is None:
             return None
         name = self._name(top.get("name"))
-        seed = values.integer(top["seed"], 0, _MAX_SEED, faults) if "seed" in top else DEFAULT_SEED
+        seed = values.integer(top["seed"], *vocabulary.SEEDS, faults) if "seed" in top else DEFAULT_SEED
         search = values.domain(top["search"], faults) if "search" in top else None
         declared = networks.networks(top.get("networks"), faults)
         drafts = self._drafts(tree, top, declared)
@@ -131,7 +131,7 @@ class _Loading:
         found = values.entries(value, "nodes by name, as {client: }", self.faults)
         keys = tree.entries if isinstance(tree, Mapping) else ()
         # A misspelt key was most likely this one: one cause, one fault.
-        if found == () and all(key.text in vocabulary.TOPOLOGY_KEYS for key, _ in keys):
+        if found == () and all(key.text in TOPOLOGY.names for key, _ in keys):
             mark = next((key.mark for key, _ in keys if key.text == "nodes"), tree.mark)
             self.faults.add(mark, "there are no nodes", f"write {_ONE_NODE}, below nodes:")
         for key, _ in found or ():
@@ -140,8 +140,8 @@ class _Loading:
         return tuple(self._draft(key, entry, declared) for key, entry in found or ())
 
     def _draft(self, key: Scalar, value: Value, declared: dict[str, Declared] | None) -> _Draft:
-        expected = f"the node's keys, as {{address: 10.0.0.10}}, out of {', '.join(vocabulary.NODE_KEYS)}"
-        known = values.fields(value, vocabulary.NODE_KEYS, expected, self.faults)
+        expected = f"the node's keys, as {{address: 10.0.0.10}}, out of {', '.join(NODE.names)}"
+        known = values.fields(value, NODE.names, expected, self.faults)
         attachments: tuple[Attachment, ...] = ()
         if known is not None and declared is not None:
             attachments = addressing.attachments(key, known, declared, self.faults)

@@ -13,10 +13,10 @@ from netlab.topology.copies import KEY as COUNT
 from netlab.topology.copies import Copying, number
 from netlab.topology.extending import extended
 from netlab.topology.faults import Faults, Mark
+from netlab.topology.language import NODE
 from netlab.topology.merging import Entry, Merging, without
 from netlab.topology.reader import MAX_VALUES, Mapping, Scalar, Value
 from netlab.topology.reader import Sequence as Items
-from netlab.topology.vocabulary import NODE_KEYS
 
 KIND, KINDS = "kind", "kinds"
 MAX_KINDS = 10  # of which one is made, each of the next
@@ -104,7 +104,7 @@ class _Kinds:
         self._said: dict[str, Value] = {}
         for key, entry in values.entries(value, _EXPECTED, faults) or ():
             # Looked at here too: a kind that no node is of is read by no one else.
-            if values.fields(entry, NODE_KEYS, _EXPECTED, faults) is not None:
+            if values.fields(entry, NODE.names, _EXPECTED, faults) is not None:
                 self._said[key.text] = entry
             faults.share(_marks(key, entry))
         self._whole: dict[str, Value] = {}
