@@ -96,7 +96,7 @@ class _Reading:
         if value is None:
             return ""
         name = values.text(value, "a name of your own, as no-web", self.faults, values.is_label)
-        return name if name and values.label(name, value.mark, "rule", self.faults) else ""
+        return name if name is not None and values.label(name, value.mark, "rule", self.faults) else ""
 
     def _verdict(self, known: dict[str, Value], before: int) -> str:
         if "verdict" in known:

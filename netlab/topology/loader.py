@@ -9,6 +9,7 @@ from netlab.errors import Place
 from netlab.topology import addressing, images, networks, routing, values, vocabulary
 from netlab.topology.addressing import Attachment
 from netlab.topology.captures import captures
+from netlab.topology.checking import check
 from netlab.topology.faults import TOP, Faults, shown
 from netlab.topology.files import MAX_BYTES, read_text, too_large
 from netlab.topology.language import NODE, TOPOLOGY
@@ -90,6 +91,8 @@ class _Loading:
         nodes = with_policies(nodes, {draft.name: draft.policies for draft in drafts}, faults)
         nodes = with_provisions(nodes, {one.name: one.policies for one in drafts}, self.directory, faults)
         resolver = self._resolver(top.get("resolver"), nodes)
+        for _, kind in values.entries(top.get("kinds"), "kinds by name", faults) or ():
+            check(kind, NODE, faults)
         if not faults:
             routing.check_reach(nodes, resolver, {one.name: one.key.mark for one in drafts}, faults)
         return Topology(

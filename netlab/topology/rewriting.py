@@ -24,7 +24,7 @@ _EXPECTED = "kinds by name with the keys of nodes, as {host: {firewall: [hold-ba
 
 
 def rewrite(tree: Value, file: str, directory: Path, faults: Faults) -> Value | None:
-    """Return the tree without `extends`, `kinds` and `count`; None where nothing more can be said of it.
+    """Return the tree without `extends`, `kind` and `count`; None where nothing more can be said of it.
 
     `file` and `directory` are those of the topology, as `netlab.topology.parse` has them.
     """
@@ -41,7 +41,7 @@ def rewrite(tree: Value, file: str, directory: Path, faults: Faults) -> Value | 
             top["nodes"] = Mapping(nodes.mark, tuple(_counted(long, top.get("networks"), budget, faults)))
     except _StopError:
         return None
-    rest = ((key, top[key.text]) for key, _ in whole.entries if key.text != KINDS)
+    rest = ((key, top[key.text]) for key, _ in whole.entries)
     return Mapping(whole.mark, tuple(rest))
 
 

@@ -105,6 +105,7 @@ NODE = Section(
         ),
     ),
     unless="kind",
+    counted=True,
     example="""\
 networks: {left: , right: }
 nodes:
@@ -131,4 +132,4 @@ In the texts of a node that has a `count`, `{n}` is its number (quoted where it 
 A hundred nodes out of one entry: [star-100.yaml](star-100.yaml).""",
 )
 NODES = ByName(Text("each node", "client", patterns.NODE_NAME), NODE, least=1)
-KINDS = ByName(Text("each kind", "guest"), NODE)
+KINDS = ByName(Text("each kind", "guest"), NODE, partial=True)

@@ -15,8 +15,9 @@ _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 IPV4 = rf"{_OCTET}(\.{_OCTET}){{3}}"
 IPV6 = "[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*"
 ADDRESS = f"({IPV4}|{IPV6})"
-SUBNET = f"{IPV4}/(0?[89]|[12][0-9]|30)"
-SUBNET6 = f"{IPV6}/[0-9]{{1,3}}"
+# No loopback, group's or reserved ones; /8 to /30, and /32 to /126.
+SUBNET = rf"(?!(0|127|22[4-9]|2[3-5][0-9])\.){IPV4}/(0?[89]|[12][0-9]|30)"
+SUBNET6 = f"{IPV6}/(0?(3[2-9]|[4-9][0-9])|1[01][0-9]|12[0-6])"
 # No group's (the lowest bit of the first octet), and not zeros throughout.
 MAC = "(?!00([:-]00){5}$)[0-9A-Fa-f][02468ACEace]([:-][0-9A-Fa-f]{2}){5}"
 

@@ -61,8 +61,8 @@ RULE = Section(
     ),
     required=("verdict",),
     only=(
-        Only("port", "protocol", WITH_PORTS, needed=True),
-        Only("source-port", "protocol", WITH_PORTS, needed=True),
+        Only("port", "protocol", WITH_PORTS, needed=True, implied_by="flags"),
+        Only("source-port", "protocol", WITH_PORTS, needed=True, implied_by="flags"),
         Only("flags", "protocol", ("tcp",)),
     ),
     example="""\

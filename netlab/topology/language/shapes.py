@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TypeAlias
 
-Json: TypeAlias = "None | bool | int | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json] | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,15 @@ class ListOf:
 class ByName:
     """A mapping whose keys are the user's; unless `or_empty`, each must have a value in the end.
 
-    It has at least so many in the end: what it is merged over counts too.
+    It has at least so many in the end: what it is merged over counts too. What is `partial` is only ever laid
+    under something else, and need not be complete.
     """
 
     key: Text
     value: Shape
     least: int = 0
     or_empty: bool = True
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +101,26 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Only:
-    """`key` goes only with one of these words under `other`; `needed`: which must then be there."""
+    """`key` goes only with one of these words under `other`, which must then be there if it is `needed`.
+
+    What is needed may be left out where the key `implied_by` is there.
+    """
 
     key: str
     other: str
     words: tuple[str, ...]
     needed: bool = False
+    implied_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
     """A mapping with keys of the language, which is a section of the reference.
 
-    `required` keys, and just one out of `one_of`, must be there in the end: what they are merged over counts
-    too, which is the file itself unless it has the key `unless`. `null_counts` says that a key left empty is there.
-    `example` is a whole topology; `about` and `notes` are Markdown.
+    `required` keys, and just one out of `one_of`, must be there in the end: what the mapping is merged over
+    counts too, and it can only be where there is a key `unless`. `null_counts`: a key left empty is there.
+    `counted`: its texts, and those below, may have `{n}` in them. `example` is a whole topology; `about` and
+    `notes` are Markdown.
     """
 
     name: str
@@ -127,6 +134,7 @@ class Section:
     only: tuple[Only, ...] = ()
     unless: str = ""
     null_counts: bool = False
+    counted: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -137,24 +145,44 @@ class Section:
 Shape: TypeAlias = Text | Whole | Truth | Single | OneOf | ListOf | ByName | Either | Section
 
 
+def sections(shape: Shape, found: dict[str, Section] | None = None) -> dict[str, Section]:
+    """Return the sections that a shape is made of, itself among them, by name, in the order they are come by."""
+    found = {} if found is None else found
+    match shape:
+        case Section():
+            if shape.name not in found:
+                found[shape.name] = shape
+                for key in shape.keys:
+                    sections(key.shape, found)
+        case ByName():
+            sections(shape.value, found)
+        case ListOf():
+            sections(shape.item, found)
+        case Either():
+            for one in shape.shapes:
+                sections(one, found)
+    return found
+
+
 def words(shape: Shape, of_section: Callable[[Section], str]) -> str:
     """Say in words what fits, where `of_section` names a section."""
     match shape:
         case Text(what=what) | Single(what=what):
-            return what
+            told = what
         case Whole(low=None, high=None):
-            return "a whole number"
+            told = "a whole number"
         case Whole(low=low, high=high):
-            return f"a whole number from {low} to {high}"
+            told = f"a whole number from {low} to {high}"
         case Truth():
-            return "true or false"
+            told = "true or false"
         case OneOf(words=known):
-            return "one of " + ", ".join(known) if len(known) > 1 else next(iter(known), "nothing")
+            told = f"one of {', '.join(known)}" if len(known) > 1 else next(iter(known))
         case ListOf(item=item):
-            return f"a list, each {words(item, of_section)}"
+            told = f"a list, each {words(item, of_section)}"
         case ByName(key=key, value=value):
-            return f"for {key.what}: {words(value, of_section)}"
+            told = f"for {key.what}: {words(value, of_section)}"
         case Either(shapes=shapes):
-            return ", or ".join(words(one, of_section) for one in shapes)
+            told = ", or ".join(words(one, of_section) for one in shapes)
         case Section():
-            return of_section(shape)
+            told = of_section(shape)
+    return told

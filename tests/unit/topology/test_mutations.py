@@ -1,4 +1,4 @@
-"""Good files, spoilt: every shipped topology and every one that README shows, each with pieces changed.
+"""Good files, spoilt: every topology that is shipped, or that README or the reference shows, each with pieces changed.
 
 What comes of it has faults or is a topology that can be planned, and comes soon.
 """
@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from netlab.errors import InputError
 from netlab.plan import make_plan
 from netlab.topology import load, parse
+from netlab.topology.language import TOPOLOGY
+from netlab.topology.language.shapes import sections
 
 ROOT = Path(__file__).parents[3]
 TOPOLOGIES = ROOT / "topologies"
@@ -26,6 +28,7 @@ GOOD = {path.stem: (path.read_text(), TOPOLOGIES) for path in sorted(TOPOLOGIES.
     f"readme-{number}": (block, ROOT)
     for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
 }
+GOOD |= {f"reference-{name}": (section.example, TOPOLOGIES) for name, section in sections(TOPOLOGY).items()}
 # No variation of a good file comes near it on an idle machine; a backtracking pattern or a bomb goes beyond.
 SECONDS = 1.0
 
