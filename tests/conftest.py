@@ -46,7 +46,7 @@ def root() -> Path:
 
 @pytest.fixture
 def committed(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """Compare a text to a generated file that is shipped in topologies/; the golden flag rewrites that one too."""
+    """Compare a text to a generated file in topologies/, which the golden flag rewrites too."""
 
     def compare(name: str, text: str) -> None:
         path = ROOT / "topologies" / name

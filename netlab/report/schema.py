@@ -2,12 +2,14 @@
 
 It sees one file by itself. What merging may still add (`extends`, `kind`) is asked for only where nothing is
 merged, null is let stand where it may take something away, and merge keys (`<<`) are the parser's to expand.
-Every keyword means the same in draft 7, which most editors know. `netlab.report.reference` is its counterpart.
+Every keyword means the same in draft 7, which most editors know. Its counterpart, for people, is
+`netlab.report.reference`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from netlab.topology.language.shapes import (
@@ -66,7 +68,7 @@ class _Writing:
         """Return a mapping with these keys, each of which may be left empty."""
         made: Schema = {
             "type": ["object", "null"],
-            "description": section.about,
+            "description": _plain(section.about),
             "properties": {key.name: self._key(key) for key in section.keys},
             "additionalProperties": False,
         }
@@ -114,7 +116,7 @@ class _Writing:
 
     def _whole(self, pattern: str) -> str:
         """Return a pattern of whole texts; where nodes are counted, those with a number in them fit too."""
-        return f"^({pattern})$" + rf"|\{{n\}}" * self._counted
+        return f"^({pattern})$" + r"|\{n\}" * self._counted
 
     def _item(self, shape: Shape) -> Schema:
         """Return what fits in a list: complete, and never null unless null is a word there."""
@@ -145,6 +147,11 @@ def _or_null(schema: Schema) -> Schema:
         return {**schema, "enum": [*schema["enum"], None]}
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     return {**schema, "type": [*kinds, "null"]}
+
+
+def _plain(markdown: str) -> str:
+    """Return a text without its line ends and links."""
+    return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", " ".join(markdown.split()))
 
 
 def _described(key: Key) -> str:
@@ -200,7 +207,9 @@ def _complete_section(section: Section) -> Schema:
     properties: Schema = {}
     for key in section.keys:
         inner = _complete_inside(key.shape)
-        if key.name in section.required or (section.null_counts and (inner or not isinstance(key.shape, Section))):
+        if key.name in section.required or (
+            section.null_counts and (inner or not isinstance(key.shape, Section))
+        ):
             inner = {"not": _NULL, **inner}
         if inner:
             properties[key.name] = inner

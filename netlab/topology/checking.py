@@ -1,7 +1,7 @@
-"""Whether a value has the form that the language's dictionary asks for: for kinds, which no node may ever be of.
+"""Whether a value has the form that the language's dictionary asks for: for kinds, of which no node may be.
 
-What nodes themselves say is read, and judged, word by word; so is what they take over from a kind. What a kind
-says beside that is looked at here, so that it is not found wrong only when somebody comes to use it.
+What nodes themselves say is read, and judged, word by word; so is what they take over from a kind. What a
+kind says beside that is looked at here, so that it is not found wrong only when somebody comes to use it.
 """
 
 from __future__ import annotations
@@ -69,15 +69,16 @@ class _Checking:
             word = other.text if isinstance(other, Scalar) else None
             needed = only.needed and only.implied_by not in known
             if only.key in known and word not in only.words and (word is not None or needed):
-                hint = f"write {only.other}: {' or '.join(only.words)} beside it, or delete it"
-                self.faults.add(known[only.key].mark, f"{only.key} does not go with this", hint)
+                what = f"{only.key} goes only with {only.other}: {' or '.join(only.words)}"
+                self.faults.add(known[only.key].mark, what, "write that beside it, or delete it")
         if self.complete:
             self._check_complete(value, section, known)
 
     def _check_complete(self, value: Mapping, section: Section, known: dict[str, Value]) -> None:
-        for name in section.required:
-            if name not in known:
-                self.faults.add(value.mark, f"{name} is missing", f"write {name}: and what it is")
+        for key in section.keys:
+            if key.name in section.required and key.name not in known:
+                hint = f"write {key.name}: and {words(key.shape, _keys)}"
+                self.faults.add(value.mark, f"{key.name} is missing", hint)
         if section.one_of and sum(name in known for name in section.one_of) != 1:
             hint = f"write one of {', '.join(section.one_of)}"
             self.faults.add(value.mark, "just one of these keys must be there", hint)
@@ -85,8 +86,8 @@ class _Checking:
     def _by_name(self, value: Mapping, shape: ByName) -> None:
         for key, entry in value.entries:
             if not _matches(key.text, shape.key.pattern):
-                what = f"{shown(key.text)} is not {shape.key.what}"
-                self.faults.add(key.mark, what, f"write it as {shape.key.like}")
+                hint = f"write {shape.key.what}, as {shape.key.like}"
+                self.faults.add(key.mark, f"{shown(key.text)} does not fit here", hint)
             self.value(entry, shape.value)
 
     def _list(self, value: Sequence, shape: ListOf) -> None:
@@ -102,7 +103,7 @@ class _Checking:
 
     def _misfit(self, value: Value, shape: Shape) -> None:
         expected = words(shape, _keys)
-        if isinstance(value, Scalar) and value.kind == "str":
+        if isinstance(value, Scalar) and value.kind in ("str", "int"):
             self.faults.add(value.mark, f"{shown(value.text)} does not fit here", f"write {expected}")
         else:
             values.wrong_type(value, expected, self.faults)
@@ -153,4 +154,4 @@ def _takes_null(shape: Shape) -> bool:
 
 
 def _keys(section: Section) -> str:
-    return f"keys out of {', '.join(section.names)}"
+    return f"its keys, as {section.names[0]}:"

@@ -57,7 +57,11 @@ def _ready(value: Value, faults: Faults) -> Ready | None:
     if len(known) != 1:
         what = "two conditions for one command" if known else "a command is ready when?"
         # A misspelt key was most likely one of them.
-        if known or not isinstance(value, Mapping) or all(key.text in READY.names for key, _ in value.entries):
+        if (
+            known
+            or not isinstance(value, Mapping)
+            or all(key.text in READY.names for key, _ in value.entries)
+        ):
             faults.add(value.mark, what, f"write {_READY}")
         return None
     ((word, entry),) = known.items()

@@ -1,4 +1,7 @@
-"""The closed sets of words, and the bounds, of the topology language; `netlab.topology.language` has its keys."""
+"""The closed sets of words, and the bounds, of the topology language.
+
+Its keys, and where these words stand, are in `netlab.topology.language`.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The dictionary of the topology language: every mapping of a file, its keys, what fits under each, and what it means.
+"""The dictionary of the topology language: every mapping of a file, its keys, what fits there, what it means.
 
-What reads files takes its keys from here; `netlab.report.schema` and `netlab.report.reference` tell the whole of it.
-A new key is one more `Key` in the section that it belongs to.
+What reads files takes its keys from here; `netlab.report.schema` and `netlab.report.reference` tell all of
+it. A new key is one more `Key` in the section that it belongs to.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from netlab.topology.language.nodes import KINDS, NODE, NODES
 from netlab.topology.language.policies import CAPTURE, CAPTURES, NAT, RULE, SELECTION
 from netlab.topology.language.provisions import FILE, LIMITS, READY, START
 from netlab.topology.language.services import DNS, HTTP, RECORDS, SERVICE_KEYS, SERVICES
-from netlab.topology.language.shapes import Key, OneOf, Section, Text, Whole
+from netlab.topology.language.shapes import Key, Note, OneOf, Section, Text, Whole
 from netlab.topology.model import DEFAULT_SEED
 from netlab.topology.vocabulary import BACKENDS, DEFAULT_BACKEND, DEFAULT_SEARCH, SEEDS, TIME_LIMITS
 
@@ -23,15 +23,19 @@ __all__ = [
     "HTTP",
     "INTERFACE",
     "LIMITS",
+    "MERGING",
     "NAT",
     "NETWORK",
     "NODE",
+    "NOTES",
     "READY",
     "RECORDS",
     "RULE",
+    "SECTIONS",
     "SELECTION",
     "SERVICES",
     "SERVICE_KEYS",
+    "SPELLING",
     "START",
     "TOPOLOGY",
 ]
@@ -116,3 +120,61 @@ nodes:
     services: {http: {content: www}}
 """,
 )
+
+# In the order of the reference.
+SECTIONS: tuple[Section, ...] = (
+    *(TOPOLOGY, NETWORK, NODE, INTERFACE, SERVICES, DNS, RECORDS, HTTP, RULE, NAT),
+    *(FILE, START, READY, LIMITS, CAPTURE, SELECTION),
+)
+
+MERGING = Note(
+    "What several nodes, or several files, have in common",
+    """\
+It is said once: in a file that others extend, or in a kind. Mappings merge key by key, at any depth; lists
+and single values are replaced. A key left empty says nothing, `null` takes away what was there: a node that
+is `null` is gone, and one that is left empty (`web:`) stays as it was. A node's own keys win over those of
+its kind, a kind's over those of the kind that it is of itself, and a file's over those of the file that it
+extends. Paths start from the file that they stand in.""",
+    (
+        """\
+kinds:
+  guest:
+    firewall: [hold-back-rst]
+    services: {http: {content: www}}
+nodes:
+  guest:
+    kind: guest
+    count: 3                             # guest-1, guest-2 and guest-3
+    address: 10.0.0.21                   # guest-1's; the others have those after it
+    services: {http: {port: 8080}}       # and the kind's content
+  host:
+    kind: guest
+    firewall: null                       # none
+""",
+        """\
+extends: web.yaml
+nodes:
+  client: {address: 10.0.0.9}            # all else of it stays
+  web: null                              # there is none here
+""",
+    ),
+)
+SPELLING = Note(
+    "YAML",
+    """\
+A file is one YAML document in UTF-8, of at most 1 MiB. Anchors, aliases and merge keys (`<<: *name`) work.
+What YAML takes for a number, a date, true or false is no text: quote it where a text is meant (`"10"`,
+`"no"`), and so with what only YAML 1.2, which editors read, takes for a number (`1e3`, `0o17`, `08`). Numbers
+are plain and decimal. Keys need no quotes but for YAML's own signs (`"@"`, `"*"`).""",
+    (
+        """\
+nodes:
+  a: &host
+    firewall: [hold-back-rst]
+  b:
+    <<: *host
+    address: 10.0.0.9
+""",
+    ),
+)
+NOTES = (MERGING, SPELLING)

@@ -15,7 +15,8 @@ ADDRESS6 = Text("an IPv6 address", "fd00:1::10", patterns.IPV6)
 NETWORK = Section(
     name="network",
     title="A network",
-    about="A segment that nodes are on. A subnet alone is short for `{subnet: …}`; left empty, all of it is automatic.",
+    about="""\
+What nodes are on. A subnet alone is short for `{subnet: …}`; left empty, all of it is automatic.""",
     keys=(
         Key(
             "subnet",
@@ -105,5 +106,5 @@ nodes:
 """,
 )
 
-INTERFACES = ByName(Text("each network that it is on", "lan"), Either((ADDRESS, INTERFACE)), least=1)
-NETWORKS = ByName(Text("each network", "lan", patterns.NAME), Either((_SUBNET, NETWORK)), least=1)
+INTERFACES = ByName(Text("a network that it is on", "lan"), Either((ADDRESS, INTERFACE)), least=1)
+NETWORKS = ByName(Text("a network", "lan", patterns.NAME), Either((_SUBNET, NETWORK)), least=1)

@@ -46,7 +46,7 @@ NODE = Section(
         ),
         Key(
             "routes",
-            ByName(Text("each network or subnet", "10.2.0.0/24"), _GATEWAY, or_empty=False),
+            ByName(Text("a network or subnet", "10.2.0.0/24"), _GATEWAY, or_empty=False),
             "The ways to other networks.",
             otherwise="computed",
             example={"10.2.0.0/24": "r1"},
@@ -123,13 +123,14 @@ nodes:
       }
 """,
     notes="""\
-Routes that nobody writes are computed: every node gets one to each network that routers join to it, the shortest way, and of two
-that are as short by the router that stands first in the file. `default` and `routes` take the place of those that they cover (a
-router's `default` of none). A packet that is passed on stands in the trace once for each network, and says where it came in
-(`at r1.1`). The whole of it, with IPv6: [two-routers.yaml](two-routers.yaml).
+Routes that nobody writes are computed: every node gets one to each network that routers join to it, the
+shortest way, and of two that are as short by the router that stands first in the file. `default` and `routes`
+take the place of those that they cover (a router's `default` of none). A packet that is passed on stands in
+the trace once for each network, and says where it came in (`at r1.1`). The whole of it, with IPv6:
+[two-routers.yaml](two-routers.yaml).
 
 In the texts of a node that has a `count`, `{n}` is its number (quoted where it stands alone: `"{n}"`).
 A hundred nodes out of one entry: [star-100.yaml](star-100.yaml).""",
 )
-NODES = ByName(Text("each node", "client", patterns.NODE_NAME), NODE, least=1)
-KINDS = ByName(Text("each kind", "guest"), NODE, partial=True)
+NODES = ByName(Text("a node", "client", patterns.NODE_NAME), NODE, least=1)
+KINDS = ByName(Text("a kind", "guest"), NODE, partial=True)

@@ -1,6 +1,6 @@
 """Patterns of the language's texts, in what regular expressions of ECMA-262 and Python's have in common.
 
-They are for who checks a file by its form alone, as an editor does: where a pattern would be long, it is coarse.
+They are for who checks a file by its form alone, as an editor does: a pattern that would be long is coarse.
 """
 
 from __future__ import annotations

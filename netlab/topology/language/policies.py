@@ -16,7 +16,8 @@ _PORT = Whole(*PORTS)
 RULE = Section(
     name="rule",
     title="A firewall rule in words",
-    about="The first rule that fits decides; what none fits is let through. What a rule leaves out means: any.",
+    about="""\
+The first rule that fits decides; what none fits is let through. What a rule leaves out means: any.""",
     keys=(
         Key(
             "name",
@@ -74,7 +75,8 @@ nodes:
       - {protocol: tcp, flags: [syn], state: new, from: 10.0.0.0/24, verdict: accept, name: visitors}
   visitor:
 """,
-    notes="`hold-back-rst` is a rule that has a name of its own: " + FIREWALL_RULES["hold-back-rst"],
+    notes="Rules that have a name:\n\n"
+    + "\n".join(f"- `{name}`: {does[0].lower()}{does[1:]}" for name, does in FIREWALL_RULES.items()),
 )
 FIREWALL = ListOf(Either((OneOf(FIREWALL_RULES, "rule"), RULE)))
 
@@ -92,7 +94,7 @@ NAT = Section(
         Key(
             "forward",
             ByName(
-                Text("each port of that address (`80`, `udp/53`)", "80", patterns.FORWARDED),
+                Text("a port of that address, or udp/ and a port", "80", patterns.FORWARDED),
                 Text(
                     "who answers inside, a node or an address, and its port if that is another",
                     "web",
@@ -147,8 +149,8 @@ CAPTURE = Section(
     name="capture",
     title="A recording of some packets",
     about="""\
-A file beside `capture.pcapng`, which has them all: `pages` is recorded to `pages.pcapng`, before the first packet.
-What is left out means: all.""",
+A file beside `capture.pcapng`, which has them all: `pages` is recorded to `pages.pcapng`, from before the
+first packet. What is left out means: all.""",
     keys=(
         Key(
             "networks",
@@ -169,4 +171,4 @@ captures:
 nodes: {client: , web: }
 """,
 )
-CAPTURES = ByName(Text("each recording", "pages", patterns.CAPTURE_NAME), CAPTURE)
+CAPTURES = ByName(Text("a recording", "pages", patterns.CAPTURE_NAME), CAPTURE)

@@ -13,9 +13,9 @@ COMMAND = Either(
         ListOf(Single("a word of the command", or_null=True), 1),
     )
 )
-ENVIRONMENT = ByName(Text("each variable", "COLOUR", patterns.VARIABLE), Single("its value"), or_empty=False)
+ENVIRONMENT = ByName(Text("a variable", "COLOUR", patterns.VARIABLE), Single("its value"), or_empty=False)
 SYSCTLS = ByName(
-    Text("each parameter below net.", "net.ipv4.tcp_syncookies", patterns.SYSCTL),
+    Text("a parameter below net.", "net.ipv4.tcp_syncookies", patterns.SYSCTL),
     Either((Whole(), Text("a text of one line", "cubic", patterns.ONE_LINE))),
     or_empty=False,
 )
@@ -34,7 +34,7 @@ FILE = Section(
         ),
         Key(
             "mode",
-            Text('permissions in octal, quoted: `"0755"`', "0755", patterns.MODE),
+            Text("permissions in octal, quoted", '"0755"', patterns.MODE),
             "Its permissions; quoted, since 0644 is not the same number to all programs.",
             default="0644",
         ),
@@ -49,11 +49,12 @@ nodes:
       /srv/page: {from: www/index.html}
 """,
     notes="""\
-All files together are at most 16 MiB, read when the topology is. A file may be where the machine has none, in directories that
-it has not; only the root directory itself cannot gain one (in a container it can). `/proc`, `/sys`, `/dev` and `/run/netlab` are taken.""",
+All files together are at most 16 MiB, read when the topology is. A file may be where the machine has none, in
+directories that it has not; only the root directory itself cannot gain one (in a container it can). `/proc`,
+`/sys`, `/dev` and `/run/netlab` are taken.""",
 )
 FILES = ByName(
-    Text("each path in the node", "/etc/motd", patterns.PATH),
+    Text("a path in the node", "/etc/motd", patterns.PATH),
     Either((Text("its text", "Welcome."), FILE)),
     or_empty=False,
 )
@@ -113,8 +114,9 @@ nodes:
         within: 20
 """,
     notes="""\
-They begin in order, in `/`, with a small environment of netlab's; the lab is ready when all of them are. What one writes is in
-`logs/NODE-start-1.log`, and one that fails before its lab ends is told, as a service is. `[sh, -c, 'a | b']` names a shell.""",
+They begin in order, in `/`, with a small environment of netlab's; the lab is ready when all of them are. What
+one writes is in `logs/NODE-start-1.log`, and one that fails before its lab ends is told, as a service is.
+`[sh, -c, 'a | b']` names a shell.""",
 )
 STARTS = Either((*COMMAND.shapes[:1], START, ListOf(Either((*COMMAND.shapes, START)))))
 

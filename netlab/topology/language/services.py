@@ -19,6 +19,16 @@ from netlab.topology.language.shapes import (
 from netlab.topology.vocabulary import ENGINES, PORTS, RECORD_TYPES
 
 _DATA_PATTERNS = {"A": patterns.IPV4, "AAAA": patterns.IPV6}
+_RECORDS_MEAN = {
+    "A": "Where the name is, in IPv4.",
+    "AAAA": "Where the name is, in IPv6.",
+    "CNAME": "The name is another one's, and has no data of its own.",
+    "MX": "Who takes its mail; the lowest preference first.",
+    "NS": "Who answers for the zone, or for one below it.",
+    "PTR": "The name of an address, in a zone of addresses.",
+    "SOA": "The beginning of a zone.",
+    "TXT": "What somebody wants to say.",
+}
 
 
 def _data(kind: str) -> Shape:
@@ -31,9 +41,10 @@ def _data(kind: str) -> Shape:
 RECORDS = Section(
     name="records",
     title="Records of a name",
-    about="An address alone is short for `{A: …}` or `{AAAA: …}`, and a list of addresses for several such records.",
+    about="""\
+An address alone is short for `{A: …}` or `{AAAA: …}`, and a list of addresses for several such records.""",
     keys=tuple(
-        Key(kind, _data(kind), f"{kind}: {means}; or a list.") for kind, means in RECORD_TYPES.items()
+        Key(kind, _data(kind), _RECORDS_MEAN.get(kind, means)) for kind, means in RECORD_TYPES.items()
     ),
     example="""\
 nodes:
@@ -48,17 +59,18 @@ nodes:
             "*": {CNAME: www}
 """,
     notes="""\
-A name without a final dot is relative to its zone. Nothing may stand beside a CNAME (RFC 1034), and an SOA stands under `"@"` alone.
-A text of TXT is cut where a character-string is full (255 octets); one in double quotes of its own is left as it is.""",
+A name without a final dot is relative to its zone. Nothing may stand beside a CNAME (RFC 1034), and an SOA
+stands under `"@"` alone. A text of TXT is cut where a character-string is full (255 octets); one in double
+quotes of its own is left as it is.""",
     null_counts=True,
 )
 
 ZONE = ByName(
-    Text("each name in it (`@` its own, `*` any other)", "www", patterns.OWNER),
+    Text("a name in it (`@` its own, `*` any other)", "www", patterns.OWNER),
     Either((ADDRESS, ListOf(ADDRESS), RECORDS)),
     or_empty=False,
 )
-ZONES = ByName(Text("each zone", "lab.test", patterns.ZONE), ZONE, least=1)
+ZONES = ByName(Text("a zone", "lab.test", patterns.ZONE), ZONE, least=1)
 
 DNS = Section(
     name="dns",
@@ -113,7 +125,8 @@ nodes:
 SERVICES = Section(
     name="services",
     title="Services of a node",
-    about="Servers, by name. What they say is in the record's `logs/`; one that fails before its lab ends is told.",
+    about="""\
+Servers, by name. What they say is in the record's `logs/`; one that fails before its lab ends is told.""",
     keys=(
         Key("dns", DNS, "A name server. The first node with one is every node's `resolver`."),
         Key("http", HTTP, "A web server."),

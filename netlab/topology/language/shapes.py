@@ -64,7 +64,7 @@ class ListOf:
 
 @dataclass(frozen=True, slots=True)
 class ByName:
-    """A mapping whose keys are the user's; unless `or_empty`, each must have a value in the end.
+    """A mapping whose keys are the user's, each such a text; unless `or_empty`, each has a value in the end.
 
     It has at least so many in the end: what it is merged over counts too. What is `partial` is only ever laid
     under something else, and need not be complete.
@@ -142,11 +142,20 @@ class Section:
         return tuple(key.name for key in self.keys)
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the reference says beside its sections; `about` is Markdown, each example a whole topology."""
+
+    title: str
+    about: str
+    examples: tuple[str, ...] = ()
+
+
 Shape: TypeAlias = Text | Whole | Truth | Single | OneOf | ListOf | ByName | Either | Section
 
 
 def sections(shape: Shape, found: dict[str, Section] | None = None) -> dict[str, Section]:
-    """Return the sections that a shape is made of, itself among them, by name, in the order they are come by."""
+    """Return the sections that a shape is made of, itself among them, by name."""
     found = {} if found is None else found
     match shape:
         case Section():
@@ -164,9 +173,11 @@ def sections(shape: Shape, found: dict[str, Section] | None = None) -> dict[str,
     return found
 
 
-def words(shape: Shape, of_section: Callable[[Section], str]) -> str:
-    """Say in words what fits, where `of_section` names a section."""
+def words(shape: Shape, of_section: Callable[[Section], str], of_word: Callable[[str], str] = str) -> str:
+    """Say in words what fits; `of_section` names a section, `of_word` shows a word of the language."""
     match shape:
+        case Text(what=what, like=like) if like:
+            told = f"{what}, as {of_word(like)}"
         case Text(what=what) | Single(what=what):
             told = what
         case Whole(low=None, high=None):
@@ -176,13 +187,24 @@ def words(shape: Shape, of_section: Callable[[Section], str]) -> str:
         case Truth():
             told = "true or false"
         case OneOf(words=known):
-            told = f"one of {', '.join(known)}" if len(known) > 1 else next(iter(known))
+            told = " ".join(["one of"] * (len(known) > 1) + [", ".join(map(of_word, known))])
         case ListOf(item=item):
-            told = f"a list, each {words(item, of_section)}"
+            told = f"a list, each {words(item, of_section, of_word)}"
         case ByName(key=key, value=value):
-            told = f"for {key.what}: {words(value, of_section)}"
+            told = f"for each {key.what.partition(' ')[2]}: {words(value, of_section, of_word)}"
         case Either(shapes=shapes):
-            told = ", or ".join(words(one, of_section) for one in shapes)
+            told = ", or ".join(
+                "a list of such" if _is_list_of(one, shapes) else words(one, of_section, of_word)
+                for one in shapes
+            )
         case Section():
             told = of_section(shape)
     return told
+
+
+def _is_list_of(shape: Shape, others: tuple[Shape, ...]) -> bool:
+    """Say whether a shape is a list of what may stand there without brackets too."""
+    if not isinstance(shape, ListOf):
+        return False
+    items = shape.item.shapes if isinstance(shape.item, Either) else (shape.item,)
+    return all(other in items for other in others if other is not shape)

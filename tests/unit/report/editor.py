@@ -1,8 +1,8 @@
 """What an editor with the schema makes of a topology: where it would underline something.
 
-Editors read YAML 1.2 (its core schema, section 10.3), expand merge keys before they look at the schema, and tell of
-double keys, unknown aliases and tags by themselves; so does this. PyYAML's scanner stands in for theirs: what the
-two versions differ in there (tabs, some line breaks) no topology depends on.
+Editors read YAML 1.2 (its core schema, section 10.3), expand merge keys before they look at the schema, and
+tell of double keys, unknown aliases and tags by themselves; so does this. libyaml's scanner stands in for
+theirs: what the two versions of YAML differ in there (tabs, some line breaks) no topology depends on.
 """
 
 from __future__ import annotations

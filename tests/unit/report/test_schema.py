@@ -1,7 +1,7 @@
 """Schema and loader agree on what a topology is, and where they cannot, it is written down why.
 
-What is good for the loader is good for the schema, always. What the loader finds wrong, an editor underlines at the
-very token, unless it stands in one of the tables here; a row that is no longer needed fails.
+What is good for the loader is good for the schema, always. What the loader finds wrong, an editor underlines
+at the very token, unless it stands in one of the tables here; a row that is no longer needed fails.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ UNREAD = {
     "unknown-alias": "an editor tells it of any YAML",
 }
 
-# What the loader finds and an editor does not underline just there: why, and patterns of what the loader says.
+# What the loader finds and an editor does not underline just there: why, and patterns of what it says.
 UNSEEN = {
     "a name says which thing is meant, and a schema does not look it up": (
         "unknown (network|node|kind) ",
@@ -157,6 +157,7 @@ UNSEEN = {
         "a port of which protocol",
         "icmp has no ports",
         "udp has no flags",
+        "(port|flags) goes only with protocol",
         "a dns service without zones",
         "the file is empty",
     ),
