@@ -48,3 +48,17 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def root() -> Path:
     """Return the repository's top directory."""
     return ROOT
+
+
+@pytest.fixture
+def committed(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text to a generated file in topologies/, which the golden flag rewrites too."""
+
+    def compare(name: str, text: str) -> None:
+        path = ROOT / "topologies" / name
+        if request.config.getoption("--rewrite-golden"):
+            path.write_text(text, encoding="utf-8")
+        assert path.exists(), f"no {path}: run with --rewrite-golden and read it"
+        assert text == path.read_text(encoding="utf-8")
+
+    return compare

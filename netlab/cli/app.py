@@ -21,6 +21,7 @@ VERBS = {
     "check": "netlab.cli.asking",
     "plan": "netlab.cli.asking",
     "graph": "netlab.cli.graphing",
+    "schema": "netlab.cli.describing",
     "trace": "netlab.cli.asking",
     "export": "netlab.cli.exporting",
     "image": "netlab.cli.imaging",

@@ -10,11 +10,11 @@ from itertools import count
 
 from netlab.topology import values
 from netlab.topology.faults import TOP, Faults, Mark, shown
+from netlab.topology.language import INTERFACE
 from netlab.topology.model import Interface
 from netlab.topology.networks import Declared
 from netlab.topology.reader import Mapping as Tree
 from netlab.topology.reader import Scalar, Value
-from netlab.topology.vocabulary import INTERFACE_KEYS
 
 BRIDGE_PORTS = 1023  # BR_MAX_PORTS - 1: what the kernel lets one bridge have
 
@@ -92,7 +92,7 @@ def _interfaces(
         bare = Attachment(node, key.text, key.mark if isinstance(entry, Tree) else entry.mark)
         long: dict[str, Value] | None = {}
         if isinstance(entry, Tree):
-            long = values.fields(entry, INTERFACE_KEYS, _ADDRESS, faults)
+            long = values.fields(entry, INTERFACE.names, _ADDRESS, faults)
         elif not values.is_null(entry):
             long = {"address": entry}
         if long is not None and (one := _attachment(bare, long, declared[key.text], faults)):

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from netlab.topology import reader, values
+from netlab.topology import language, reader, values
 from netlab.topology.faults import Faults, Mark, shown
 from netlab.topology.reader import Value
-from netlab.topology.rules import NAT_KEYS, WITH_PORTS, Forward, Nat
+from netlab.topology.rules import WITH_PORTS, Forward, Nat
 
 _NAT = "its keys, as {masquerade: wan, forward: {80: web}}"
 _NETWORKS = "the network on the outside, or a list of such, as wan"
@@ -34,7 +34,7 @@ def nat(value: Value | None, router: Router, faults: Faults) -> Nat | None:
     if value is None:
         return None
     before = len(faults)
-    known = values.fields(value, NAT_KEYS, _NAT, faults)
+    known = values.fields(value, language.NAT.names, _NAT, faults)
     if known is None:
         return None
     outside = _outside(known.get("masquerade"), router, faults)
