@@ -103,7 +103,7 @@ class _Kinds:
         self._merging = Merging(faults)
         self._said: dict[str, Value] = {}
         for key, entry in values.entries(value, _EXPECTED, faults) or ():
-            # Looked at here too: a kind that no node is of is read by no one else.
+            # What stands under its keys is looked at in `checking`, when the nodes are read.
             if values.fields(entry, NODE.names, _EXPECTED, faults) is not None:
                 self._said[key.text] = entry
             faults.share(_marks(key, entry))

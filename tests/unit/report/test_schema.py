@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +28,8 @@ from tests.unit.topology.test_mutations import EDITS, GOOD, changed
 ROOT = Path(__file__).parents[3]
 BAD = ROOT / "tests" / "unit" / "topology" / "bad"
 CASES = sorted(path.stem for path in BAD.glob("*.yaml"))
-VALIDATOR = Draft202012Validator(schema.schema(TOPOLOGY))
+SCHEMA = schema.schema(TOPOLOGY)
+VALIDATOR = Draft202012Validator(SCHEMA)
 
 # Bad files that no schema is asked about: their case, and why.
 UNREAD = {
@@ -202,11 +204,25 @@ def unseen() -> tuple[tuple[str, Fault], ...]:
 
 def test_it_is_a_schema_of_either_draft() -> None:
     """Its own rules hold, in draft 2020-12 and in draft 7, which is what most editors know."""
-    document = schema.schema(TOPOLOGY)
-    Draft202012Validator.check_schema(document)
-    Draft7Validator.check_schema(document)
+    Draft202012Validator.check_schema(SCHEMA)
+    Draft7Validator.check_schema(SCHEMA)
     later = {"prefixItems", "dependentRequired", "dependentSchemas", "unevaluatedProperties", "minContains"}
     assert not later & set(re.findall(r'"(\w+)":', schema.text(TOPOLOGY)))
+
+
+def test_what_it_offers_fits() -> None:
+    """Each example and each default, which editors propose, is good where it is proposed."""
+    offering = [SCHEMA, *SCHEMA["$defs"].values()]
+    keys = [key for part in offering for key in part.get("properties", {}).items()]
+    offered = [(name, says, value) for name, says in keys for value in _offered(says)]
+    assert len(offered) > 30
+    for name, says, value in offered:
+        errors = list(VALIDATOR.evolve(schema={**says, "$defs": SCHEMA["$defs"]}).iter_errors(value))
+        assert errors == [], name
+
+
+def _offered(says: dict[str, Any]) -> list[Any]:
+    return [*says.get("examples", []), *([says["default"]] if "default" in says else [])]
 
 
 def test_the_committed_one_is_what_is_generated(committed: Callable[[str, str], None]) -> None:
