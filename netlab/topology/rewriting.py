@@ -103,7 +103,7 @@ class _Kinds:
         self._merging = Merging(faults)
         self._said: dict[str, Value] = {}
         for key, entry in values.entries(value, _EXPECTED, faults) or ():
-            # Looked at here too: a kind that no node is of is read by no one else.
+            # What stands under its keys is looked at in `checking`, when the nodes are read.
             known = values.fields(entry, NODE.names, _EXPECTED, faults)
             # One that is no mapping is known all the same: its nodes need no fault of their own.
             self._said[key.text] = Mapping(entry.mark, ()) if known is None else entry

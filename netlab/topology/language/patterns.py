@@ -22,8 +22,9 @@ SUBNET6 = f"{IPV6}/(0?(3[2-9]|[4-9][0-9])|1[01][0-9]|12[0-6])"
 MAC = "(?!00([:-]00){5}$)[0-9A-Fa-f][02468ACEace]([:-][0-9A-Fa-f]{2}){5}"
 
 _ZONE_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_/-]{0,61}[A-Za-z0-9_])?"
-ZONE = rf"{_ZONE_LABEL}(\.{_ZONE_LABEL})*\.?"
-OWNER = rf"(@|\*|(\*\.)?{ZONE})"
+_DOMAIN = rf"{_ZONE_LABEL}(\.{_ZONE_LABEL})*\.?"
+ZONE = rf"(\.|{_DOMAIN})"
+OWNER = rf"(@|\*|(\*\.)?{_DOMAIN})"
 
 IMAGE = r"[A-Za-z0-9\[][^ ]*"
 VARIABLE = "(?!NETLAB_)[A-Za-z_][A-Za-z0-9_]*"

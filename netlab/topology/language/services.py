@@ -55,8 +55,9 @@ nodes:
           lab.test:
             "@": {MX: 10 mail, TXT: [one, two]}
             www: [10.0.0.80, "fd00::80"]
-            mail: {A: [10.0.0.80, 10.0.0.81]}
+            mail: {A: [10.0.0.80, 192.0.2.25]}
             "*": {CNAME: www}
+  web: {address: 10.0.0.80}
 """,
     notes="""\
 A name without a final dot is relative to its zone. Nothing may stand beside a CNAME (RFC 1034), and an SOA
@@ -87,6 +88,11 @@ DNS = Section(
         ),
     ),
     required=("zones",),
+    notes="""\
+A zone may be a standard zone file (RFC 1035, section 5) instead: `lab.test: zones/lab.test.zone`, beside this
+file. It has any type of record, and TTLs; `$INCLUDE` and `$GENERATE` are refused. It is completed like a map.
+A name server in a zone of the lab has an address of a node; an address within the lab's own subnets is
+one that a node has, and any other may be anyone's.""",
     example="""\
 nodes:
   client:
@@ -96,6 +102,7 @@ nodes:
         zones:
           lab.test: {www: 10.0.0.80, web: {CNAME: www}}
           0.0.10.in-addr.arpa: {"80": {PTR: www.lab.test.}}
+  web: {address: 10.0.0.80}
 """,
 )
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +28,8 @@ from tests.unit.topology.test_mutations import EDITS, GOOD, changed
 ROOT = Path(__file__).parents[3]
 BAD = ROOT / "tests" / "unit" / "topology" / "bad"
 CASES = sorted(path.stem for path in BAD.glob("*.yaml"))
-VALIDATOR = Draft202012Validator(schema.schema(TOPOLOGY))
+SCHEMA = schema.schema(TOPOLOGY)
+VALIDATOR = Draft202012Validator(SCHEMA)
 
 # Bad files that no schema is asked about: their case, and why.
 UNREAD = {
@@ -53,6 +55,7 @@ UNSEEN = {
     "a name says which thing is meant, and a schema does not look it up": (
         "unknown (network|node|kind) ",
         "there is no (network|node) .* to take away",
+        "the node .* has no interface",
         "there are no kinds",
         "is no node and no address",
         "is no address, no subnet and no node",
@@ -91,6 +94,8 @@ UNSEEN = {
         "has host bits set",
         "'10.2.0.1/24' is no destination",
         "0.0.0.0/0 is everywhere",
+        "is no host's address",
+        "no gateway leads to .*, which is",
         "IPv6?4? does not lead to",
         "no packet is from an address of one IP version",
         "does not run between addresses of IPv6",
@@ -103,6 +108,10 @@ UNSEEN = {
         "nodes are on .* has room for",
         "cannot reach its name server",
         "no node has the address",
+        "the name server .* has no address",
+        "no node is a name server of",
+        "is 'router' itself",
+        "could not have its IPv6 address on",
         "is its own gateway",
         "is the node's own address",
         "is no router: it would not pass anything on",
@@ -122,6 +131,10 @@ UNSEEN = {
         "with their kinds and counts",
     ),
     "it is about another file": (
+        "with this network there are several, and nodes in .* do not say",
+        "nodes in .* have addresses outside",
+        "'zones' is a directory",
+        "is no ordinary file",
         "cannot be extended",
         "a file extends itself",
         "'empty.yaml' is empty",
@@ -139,7 +152,13 @@ UNSEEN = {
         "is no plain decimal number",
         "'1e3' is a number",
     ),
+    "only kernels know their parameters": (
+        "there are no parameters below",
+        "is a group of parameters",
+        "is a number, and '(yes|strict)' is none",
+    ),
     "a text has a grammar of its own": (
+        "is an address, and a zone has names",
         "cannot name an image",
         "is no data of an? (MX|SOA|TXT) record",
         "CNAME wants a name",
@@ -202,11 +221,25 @@ def unseen() -> tuple[tuple[str, Fault], ...]:
 
 def test_it_is_a_schema_of_either_draft() -> None:
     """Its own rules hold, in draft 2020-12 and in draft 7, which is what most editors know."""
-    document = schema.schema(TOPOLOGY)
-    Draft202012Validator.check_schema(document)
-    Draft7Validator.check_schema(document)
+    Draft202012Validator.check_schema(SCHEMA)
+    Draft7Validator.check_schema(SCHEMA)
     later = {"prefixItems", "dependentRequired", "dependentSchemas", "unevaluatedProperties", "minContains"}
     assert not later & set(re.findall(r'"(\w+)":', schema.text(TOPOLOGY)))
+
+
+def test_what_it_offers_fits() -> None:
+    """Each example and each default, which editors propose, is good where it is proposed."""
+    offering = [SCHEMA, *SCHEMA["$defs"].values()]
+    keys = [key for part in offering for key in part.get("properties", {}).items()]
+    offered = [(name, says, value) for name, says in keys for value in _offered(says)]
+    assert len(offered) > 30
+    for name, says, value in offered:
+        errors = list(VALIDATOR.evolve(schema={**says, "$defs": SCHEMA["$defs"]}).iter_errors(value))
+        assert errors == [], name
+
+
+def _offered(says: dict[str, Any]) -> list[Any]:
+    return [*says.get("examples", []), *([says["default"]] if "default" in says else [])]
 
 
 def test_the_committed_one_is_what_is_generated(committed: Callable[[str, str], None]) -> None:

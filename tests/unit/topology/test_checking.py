@@ -8,7 +8,6 @@ import pytest
 
 from netlab.errors import InputError
 from netlab.topology import parse
-from netlab.topology.language import SECTIONS
 
 DIRECTORY = Path(__file__).parents[3] / "topologies"
 
@@ -69,13 +68,3 @@ def test_a_mistake_that_a_node_takes_over_is_told_once() -> None:
     with pytest.raises(InputError) as caught:
         parse(text, file="lab.yaml", directory=DIRECTORY)
     assert [fault.hint for fault in caught.value.faults] == ["write true or false"]
-
-
-def test_each_key_is_in_one_place() -> None:
-    """A section names no key twice, and what it asks for are keys of its own."""
-    for section in SECTIONS:
-        names = section.names
-        assert len(set(names)) == len(names)
-        assert {*section.required, *section.one_of} <= set(names)
-        assert {one for only in section.only for one in (only.key, only.other)} <= set(names)
-        assert not section.unless or section.unless in names
