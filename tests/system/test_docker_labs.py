@@ -26,23 +26,59 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield made
 
 
+def run(place: Desk, name: str, backend: str, out: Path) -> list[str]:
+    """Run a lab and return what it found out, without what no seed decides.
+
+    That is a kernel's numbers and times, and what /etc/services calls a port.
+    """
+    done = place.netlab("lab", "run", name, "--backend", backend, "--out", out)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = re.findall(r"^ ?\d\. (?:yes|no)|\S+ A \S+|SHA-256 \w+", done.stdout, re.MULTILINE)
+    assert told
+    return told
+
+
+class Namespaces:
+    """The labs in namespaces, each run when it is first asked for: what it told, and where its record is."""
+
+    def __init__(self, place: Desk) -> None:
+        self.place = place
+        self.told: dict[str, list[str]] = {}
+
+    def record(self, name: str) -> Path:
+        """Return where a lab's record is."""
+        return self.place.directory / "runs" / name
+
+    def tell(self, name: str) -> list[str]:
+        """Return what a lab told."""
+        if name not in self.told:
+            self.told[name] = run(self.place, name, "netns", self.record(name))
+        return self.told[name]
+
+
+@pytest.fixture(scope="module")
+def namespaces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespaces]:
+    """Give the labs in namespaces."""
+    with commandline.desk(tmp_path_factory.mktemp("namespaces")) as made:
+        yield Namespaces(made)
+
+
 @pytest.mark.parametrize("host", ["engine", "podman"])
 @pytest.mark.parametrize("name", LABS)
 def test_a_lab_in_containers(
-    desk: Desk, name: str, host: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    desk: Desk,
+    namespaces: Namespaces,
+    name: str,
+    host: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each direction of each flow is packet for packet that of the namespaces, and the proof holds."""
     found = request.getfixturevalue(host)
     if isinstance(found, str):
         monkeypatch.setenv("DOCKER_HOST", found)
-    told = {}
-    for backend in ("netns", "docker"):
-        done = desk.netlab("lab", "run", name, "--backend", backend, "--out", backend)
-        assert (done.returncode, done.stderr) == (0, "")
-        # What no seed decides: a kernel's numbers and times, and what /etc/services calls a port.
-        told[backend] = re.findall(r"^ ?\d\. (?:yes|no)|\S+ A \S+|SHA-256 \w+", done.stdout, re.MULTILINE)
-    assert told["netns"] == told["docker"] != []
-    done = desk.netlab("trace", "diff", "netns", "docker")
+    assert run(desk, name, "docker", desk.directory / "docker") == namespaces.tell(name)
+    done = desk.netlab("trace", "diff", namespaces.record(name), "docker")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     for file in ("capture.pcapng", "kernel.json", "trace.txt", "logs/web-http.log"):
         assert (desk.directory / "docker" / file).stat().st_size > 0

@@ -330,8 +330,10 @@ def _states(engine: Engine, user: str) -> set[str]:
 # -- signals to the command line -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("request_number", [5, 8, 12])
+@pytest.mark.parametrize(
+    ("number", "request_number"),
+    [(signal.SIGINT, 5), (signal.SIGTERM, 8), (signal.SIGINT, 8), (signal.SIGTERM, 12)],
+)
 def test_a_signal_during_the_start(
     engine: Engine, place: Desk, monkeypatch: pytest.MonkeyPatch, number: int, request_number: int
 ) -> None:

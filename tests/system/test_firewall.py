@@ -6,11 +6,15 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.system import commandline
+from netlab import lab, topology
+from netlab.lab.record import claim
+from netlab.plan import make_plan
+from tests.system import commandline, harness
 from tests.system.commandline import Desk
 
 NFT = shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -86,30 +90,63 @@ nodes:
 """
 
 
-@pytest.mark.parametrize(
-    ("rule", "status", "name"),
-    [
-        # curl: 7 is refused, 28 a time limit
-        ("{protocol: tcp, port: 80, from: client, verdict: drop}", 28, "drop-tcp-80"),
-        ("{protocol: tcp, port: 80, from: 10.0.0.8/29, verdict: reject}", 7, "reject-tcp-80"),
-        ("{from: client, verdict: reject, name: not-you}", 7, "not-you"),
-        ("{protocol: tcp, state: new, verdict: drop}", 28, "drop-tcp-new"),
-        ("{chain: output, protocol: tcp, source-port: 80, flags: [syn, ack], verdict: drop}", 28, None),
-        ("{protocol: tcp, port: 80, from: other, verdict: drop}", 0, None),
-        ("{protocol: tcp, port: 81, verdict: drop}", 0, None),
-        ("{protocol: udp, port: 80, verdict: drop}", 0, None),
-    ],
-)
-def test_a_rule_decides_what_curl_sees(desk: Desk, rule: str, status: int, name: str | None) -> None:
+REFUSED, KEPT_WAITING = 7, 28  # curl's exit statuses
+# A rule, what curl sees of it, and the name that it counts by: None where that is not looked at.
+RULES: list[tuple[str, int, str | None]] = [
+    ("{protocol: tcp, port: 80, from: client, verdict: drop}", KEPT_WAITING, "drop-tcp-80"),
+    ("{protocol: tcp, port: 80, from: 10.0.0.8/29, verdict: reject}", REFUSED, "reject-tcp-80"),
+    ("{from: client, verdict: reject, name: not-you}", REFUSED, "not-you"),
+    ("{protocol: tcp, state: new, verdict: drop}", KEPT_WAITING, "drop-tcp-new"),
+    (
+        "{chain: output, protocol: tcp, source-port: 80, flags: [syn, ack], verdict: drop}",
+        KEPT_WAITING,
+        None,
+    ),
+    ("{protocol: tcp, port: 80, from: other, verdict: drop}", 0, None),
+    ("{protocol: tcp, port: 81, verdict: drop}", 0, None),
+    ("{protocol: udp, port: 80, verdict: drop}", 0, None),
+]
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What came of a visit to a server with a rule: curl's status, and how often its rules matched."""
+
+    status: int
+    matched: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def visits(backend: str, tmp_path_factory: pytest.TempPathFactory) -> list[Visit]:
+    """Visit a server for each rule, all of them in one lab."""
+    lines = ["nodes:", "  client: {address: 10.0.0.10}", "  other: {address: 10.0.0.11}"]
+    fetches = []
+    for number, (rule, status, _) in enumerate(RULES):
+        web = f"address: 10.0.0.{80 + number}, services: {{http: {{content: www}}}}"
+        lines.append(f"  web{number}: {{{web}, firewall: [{rule}]}}")
+        # Who is kept waiting need not wait for long.
+        limit = 2 if status == KEPT_WAITING else harness.PATIENCE
+        fetch = f"curl -s -m {limit:g} -o /dev/null http://10.0.0.{80 + number}/hello.txt"
+        fetches.append(f"({fetch}; echo {number} $?) &")
+    parsed = topology.parse("\n".join(lines), file="rules.yaml", directory=harness.ROOT / "topologies")
+    record = claim(tmp_path_factory.mktemp("rules") / "out", "rules")
+    with lab.start(make_plan(parsed, backend=backend), record=record) as running:
+        done = running.output("client", ["sh", "-c", f"{' '.join(fetches)} wait"])
+        running.finish()
+    said = dict(line.split() for line in done.stdout.splitlines())
+    kernel = json.loads((record.path / "kernel.json").read_text())
+    return [Visit(int(said[str(n)]), kernel[f"web{n}"]["rules"]) for n in range(len(RULES))]
+
+
+@pytest.mark.parametrize("number", range(len(RULES)), ids=lambda number: RULES[number][0])
+def test_a_rule_decides_what_curl_sees(visits: list[Visit], number: int) -> None:
     """An ordinary client is refused, kept waiting or served as the rule says; the rule counts by its name."""
-    path = write(desk, GUARDED.replace("RULE", rule))
-    curl = ("curl", "-s", "-m", "1", "-o", "/dev/null", "http://10.0.0.80/hello.txt")
-    done = desk.netlab("run", path, "client", "--", *curl)
-    assert done.returncode == status, done.stderr
+    _, status, name = RULES[number]
+    assert visits[number].status == status
     if name is not None:
-        assert counted(desk, "web")[name] >= 1
+        assert visits[number].matched[name] >= 1
     elif status == 0:
-        assert set(counted(desk, "web").values()) == {0}
+        assert set(visits[number].matched.values()) == {0}
 
 
 def test_the_first_rule_that_decides_ends_it(desk: Desk) -> None:

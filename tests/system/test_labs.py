@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab import topology
+from netlab import lab, topology
 from netlab.lab.catalogue import exercises, find
-from netlab.lab.record import read_kernel
+from netlab.lab.record import claim, read_kernel
 from netlab.plan import make_plan
 from netlab.report.compare import compare, load, normalise
 from netlab.report.dissect import dissect
@@ -31,7 +31,7 @@ SEED = 2012
 LABS = ("dns", "handshake", "rst")
 SPACE = 2**32
 
-# Runs a lab twenty times, so many of them at once. Scapy is imported once: each lab's interpreter is a fork.
+# Runs a lab ten times alone and ten at once. Scapy is imported once: each lab's interpreter is a fork.
 REPEAT = """
 import os, sys, traceback
 from pathlib import Path
@@ -41,9 +41,9 @@ from netlab.lab.catalogue import find
 from netlab.lab.record import claim
 from netlab.plan import make_plan
 
-name, out, at_once = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+name, out = sys.argv[1], Path(sys.argv[2])
 exercise = find(name)
-plan = make_plan(topology.load(exercise.topology), seed=int(sys.argv[4]))
+plan = make_plan(topology.load(exercise.topology), seed=int(sys.argv[3]))
 
 def run(number):
     record = claim(out / str(number), name)
@@ -55,9 +55,9 @@ def run(number):
         print(f"run {number}: {done.returncode} {done.stderr}", file=sys.stderr, flush=True)
     return done.returncode
 
-for first in range(0, 20, at_once):
+for numbers in (*([number] for number in range(10)), range(10, 20)):
     children = []
-    for number in range(first, first + at_once):
+    for number in numbers:
         child = os.fork()
         if child == 0:
             status = 99
@@ -342,23 +342,27 @@ def pages(tmp_path: Path) -> Path:
 
 def test_pages_of_every_size(tmp_path: Path) -> None:
     """An empty page, ten bytes, around the window, beyond it, and none at all; A at the end of its space."""
-    topology = pages(tmp_path)
-    client = find("handshake").script
-    for words, said in (
-        (["/0.txt"], "   0 bytes of body"),
-        (["/10.txt", "--isn", str(SPACE - 1)], "   10 bytes of body"),
-        (["/1459.txt", "--isn", str(SPACE - 30)], "   1459 bytes of body"),
-        (["/11680.txt"], "   11680 bytes of body"),
-        (["/100000.txt"], "   100000 bytes of body"),
-        (["/gone.txt"], "8. HTTP/1.1 404 Not Found"),
-    ):
-        done = netlab("run", topology, "client", "--out", tmp_path / "run", "--", client, *words)
-        assert done.returncode == 0, (words, done.stdout, done.stderr)
-        assert said in done.stdout
-        assert ("past 2³² and on from 0" in done.stdout) == ("--isn" in words)
-        assert f"holds: {'it does not say' if '404' in said else 'yes'}\n" in done.stdout
-        remarks = [remark for line in load(tmp_path / "run") for remark in line.remarks]
-        assert not [remark for remark in remarks if "HTTP" not in remark], words
+    plan = make_plan(topology.load(pages(tmp_path)))
+    script = find("handshake").script
+    record = claim(tmp_path / "run", "pages")
+    with lab.start(plan, record=record, visible=(script.parent, tmp_path)) as running:
+        for words, said in (
+            (["/0.txt"], "   0 bytes of body"),
+            (["/10.txt", "--isn", str(SPACE - 1)], "   10 bytes of body"),
+            (["/1459.txt", "--isn", str(SPACE - 30)], "   1459 bytes of body"),
+            (["/11680.txt"], "   11680 bytes of body"),
+            (["/100000.txt"], "   100000 bytes of body"),
+            (["/gone.txt"], "8. HTTP/1.1 404 Not Found"),
+        ):
+            done = running.output("client", [str(script), *words])
+            assert done.returncode == 0, (words, done.stdout, done.stderr)
+            assert said in done.stdout
+            assert ("past 2³² and on from 0" in done.stdout) == ("--isn" in words)
+            assert f"holds: {'it does not say' if '404' in said else 'yes'}\n" in done.stdout
+        running.finish()
+    record.write_trace()
+    remarks = {remark for line in load(tmp_path / "run") for remark in line.remarks}
+    assert not [remark for remark in remarks if "HTTP" not in remark]
 
 
 def test_an_unexpected_rst_is_explained(tmp_path: Path) -> None:
@@ -414,30 +418,37 @@ def test_an_rst_that_does_not_come(tmp_path: Path) -> None:
     assert "No RST of our own within 2 s." in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("name", "status", "said"),
-    [
-        ("web.lab.test", 0, "www.lab.test. A 10.0.0.80\n"),
-        ("lab.test", 1, "The name exists, but has no A record: lab.test\n"),
-        ("gone.lab.test", 1, "The server answers: name-error\n"),
-        ("www.example.com", 1, "The server answers: refused\n"),
-    ],
-)
-def test_other_names(tmp_path: Path, name: str, status: int, said: str) -> None:
-    """An alias leads to the address; no record, no name and a foreign name each have their sentence."""
+NAMES = {
+    "web.lab.test": (0, "www.lab.test. A 10.0.0.80\n"),
+    "lab.test": (1, "The name exists, but has no A record: lab.test\n"),
+    "gone.lab.test": (1, "The server answers: name-error\n"),
+    "www.example.com": (1, "The server answers: refused\n"),
+}
+
+
+@pytest.fixture(scope="module")
+def asked() -> dict[str, subprocess.CompletedProcess[str]]:
+    """Let lab dns's script ask for each of the names, in one lab."""
     dns = find("dns")
-    done = netlab("run", dns.topology, "client", "--out", tmp_path / "run", "--", dns.script, name)
+    with lab.start(make_plan(topology.load(dns.topology)), visible=(dns.script.parent,)) as running:
+        return {name: running.output("client", [str(dns.script), name]) for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_names(asked: dict[str, subprocess.CompletedProcess[str]], name: str) -> None:
+    """An alias leads to the address; no record, no name and a foreign name each have their sentence."""
+    done, (status, said) = asked[name], NAMES[name]
     assert done.returncode == status, done.stderr
     assert said in (done.stderr if status else done.stdout)
     assert "6. In one line: IP / UDP / DNS" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["lab.test", "gone.lab.test"])
-def test_what_is_not_there_is_shown_with_its_soa(tmp_path: Path, name: str) -> None:
+def test_what_is_not_there_is_shown_with_its_soa(
+    asked: dict[str, subprocess.CompletedProcess[str]], name: str
+) -> None:
     """A reply without an answer is shown all the same: its authority section tells of the zone (RFC 2308)."""
-    dns = find("dns")
-    done = netlab("run", dns.topology, "client", "--out", tmp_path / "run", "--", dns.script, name)
-    shown = done.stdout.partition("This comes back:")[2]
+    shown = asked[name].stdout.partition("This comes back:")[2]
     assert "mname" in shown
     assert "minimum" in shown
 
@@ -499,11 +510,10 @@ def test_a_scripts_own_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("at_once", [1, 10])
 @pytest.mark.parametrize("name", LABS)
-def test_twenty_runs_are_the_same(tmp_path: Path, runs: Runs, name: str, at_once: int) -> None:
-    """Twenty runs, alone and ten at a time, have the packets of the one that the command line made."""
-    argv = [sys.executable, "-c", REPEAT, name, str(tmp_path), str(at_once), str(SEED)]
+def test_twenty_runs_are_the_same(tmp_path: Path, runs: Runs, name: str) -> None:
+    """Twenty runs, ten alone and ten at once, have the packets of the one that the command line made."""
+    argv = [sys.executable, "-c", REPEAT, name, str(tmp_path), str(SEED)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=200, check=False, env=os.environ)
     assert done.returncode == 0, done.stderr
     first = load(runs[name][1])

@@ -138,7 +138,7 @@ def _sleep() -> None:
 
 def test_many_in_a_row() -> None:
     """The keeper and PID 1, which share mounts while the latter replaces them, keep clear of each other."""
-    for _ in range(150):
+    for _ in range(75):
         keeper = spawn(lambda: None, View())
         assert os.waitpid(keeper, 0)[1] == 0
 
