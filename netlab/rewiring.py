@@ -157,8 +157,14 @@ def rewire(old: PlannedNode | None, new: PlannedNode, place: Place) -> None:
                     route.send(interface_messages(port, index, ipv6=ipv6))
                 _add_routes(old, new, difference, route)
                 _wait(difference, place, (fabric, route))
-        wanted = [port.interface for _, port in difference.made if port.address6 and port.up]
-        groups.wait_reported(wanted, GROUP_SECONDS)
+
+
+def wait_reported(old: PlannedNode | None, new: PlannedNode, namespace_of: int) -> None:
+    """Wait until the kernel has said what it says of IPv6 when `rewire` has made a node's interfaces."""
+    made = [port for _, port in _Difference.of(old, new).made if port.address6 and port.up]
+    if made:
+        with namespace.entered(namespace_of):
+            groups.wait_reported([port.interface for port in made], GROUP_SECONDS)
 
 
 def _recable(difference: _Difference, place: Place, fabric: RouteSocket) -> None:

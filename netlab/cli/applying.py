@@ -31,7 +31,7 @@ def apply_command(
 ) -> None:
     """Bring the lab that `netlab up` started to what TOPOLOGY says now, touching only what differs.
 
-    All of it is done, or nothing; each change is told. --seed and --backend are to be what they were for `up`.
+    All of it is done, or nothing. --seed and --backend are to be what they were for `up`.
 
     \b
     Examples:

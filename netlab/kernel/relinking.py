@@ -21,7 +21,7 @@ THERE = frozenset({errno.EEXIST})
 
 _IFF_UP = 0x1
 _IFLA_MTU, _IFLA_LINKINFO, _IFLA_INFO_KIND, _IFLA_INFO_DATA = 4, 18, 1, 2
-_IFLA_BR_AGEING_TIME, _IFLA_BR_FDB_FLUSH = 4, 22
+_IFLA_BR_AGEING_TIME, _IFLA_BR_FDB_FLUSH = 4, 21
 _NDA_DST = 1
 _AGEING = 300 * 100  # in hundredths of a second: what the kernel gives a new bridge
 

@@ -198,7 +198,7 @@ class _Applying:
         yield from self._network()
         if added := [node for node in self.new.nodes if node.name not in self.lab.nodes]:
             yield Step("", ("node",), lambda: self._add(added), self._drop)
-        yield Step("", ("neighbours",), lambda: self._forget_neighbours(self.old, self.new))
+        yield Step("", ("neighbours",), self._settle)
         start = partial(services.start, self.added)
         yield Step("", ("service", "node"), start, services.stop_again)
         if added:
@@ -284,6 +284,14 @@ class _Applying:
         indexes = self._indexes(plan)
         bridges = {switch.name: indexes[switch.bridge] for switch in plan.switches}
         return rewiring.Place(self.fabric, node.network, indexes, bridges)
+
+    def _settle(self) -> None:
+        """Let all nodes know, and have said, what is new in the network."""
+        self._forget_neighbours(self.old, self.new)
+        for node, old, new in self._stay():
+            rewiring.wait_reported(old, new, node.network)
+        for node in self.added.values():
+            rewiring.wait_reported(None, node.plan, node.network)
 
     def _forget_neighbours(self, old: Plan, new: Plan) -> None:
         stay = {planned.name: node.network for node, _, planned in self._stay()}
