@@ -87,6 +87,9 @@ class Recording:
         Raises OSError where a file cannot be written; then all is as it was.
         """
         opened = {one.name: open_file(one) for one in captures if one.name not in self._chosen}
+        for packet in _arrived(self.ring):
+            for track in self.tracks:
+                track.take(packet)
         for capture in captures:
             if capture.name in opened:
                 self._chosen[capture.name] = _Track(capture, opened[capture.name])
@@ -213,6 +216,13 @@ def _record(
         track.finish(ring)
 
 
+def _arrived(ring: Ring) -> Iterator[Sniffed]:
+    """Yield what has come until now, and perhaps some of what comes meanwhile."""
+    last_block = ring.blocks + BLOCKS
+    while ring.blocks < last_block and ring.wait(SILENCE_SECONDS):
+        yield from ring.read()
+
+
 def packets(
     ring: Ring,
     end: End,
@@ -242,7 +252,6 @@ def packets(
         if end.time_ns is None:
             ready = [descriptor for descriptor, _ in poll.poll()]
             if control is not None and control[0] in ready:
-                yield from ring.read()
                 control[1]()
             continue
         last_block = last_block or ring.blocks + BLOCKS
