@@ -104,12 +104,10 @@ for line in sys.stdin:
 class Held:
     """A TCP connection between two nodes that is held over changes."""
 
-    def __init__(
-        self, running: Lab, client: str, server: str, address: str, stack: contextlib.ExitStack
-    ) -> None:
-        self._said = self._python(running, server, ECHO, stack)[1]
+    def __init__(self, lab: Lab, ends: tuple[str, str], address: str, stack: contextlib.ExitStack) -> None:
+        self._said = self._python(lab, ends[1], ECHO, stack)[1]
         assert self._said.readline() == b"ready\n"
-        self._feed, self._told = self._python(running, client, HOLD.format(address), stack)
+        self._feed, self._told = self._python(lab, ends[0], HOLD.format(address), stack)
         self.count = 0
 
     @staticmethod
