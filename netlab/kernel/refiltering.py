@@ -40,10 +40,10 @@ def change(old: Sequence[Rule], new: Sequence[Rule], node: str, *, alone: bool) 
             after = [rule for rule in new if rule.chain == hook]
             messages += _edit(before, after, [handle for _, handle in handles.get(hook, ())])
         if not new and alone:
-            messages.append(Message(DELETE_TABLE, _CHANGE, text(1, TABLE)))
+            messages.append(_table_gone())
         else:
             gone = [hook for hook in expected if hook not in _chains(new)]
-            messages += [Message(DELETE_CHAIN, _CHANGE, text(1, TABLE) + text(3, hook)) for hook in gone]
+            messages += map(_chain_gone, gone)
         nft.commit(messages)
 
 
@@ -99,3 +99,11 @@ def _table() -> Message:
     """Make netlab's table, which may be there."""
     made = nftables.table(TABLE)
     return made._replace(flags=_CHANGE | _CREATE)
+
+
+def _table_gone() -> Message:
+    return Message(DELETE_TABLE, _CHANGE, text(1, TABLE))
+
+
+def _chain_gone(hook: str) -> Message:
+    return Message(DELETE_CHAIN, _CHANGE, text(1, TABLE) + text(3, hook), f"the removal of chain {hook}")

@@ -42,19 +42,21 @@ class Change:
     note: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        what = " ".join(word for word in (self.aspect, self.name) if word)
-        note = f" ({self.note})" if self.note else ""
-        return f"{self.subject}: {what} {self._how}{note}" if self.subject else f"{what} {self._how}{note}"
+        whose = [f"{self.subject}:"] if self.subject else []
+        how, detail = self._how
+        details = [word for word in (detail, self.note) if word]
+        inside = [f"({'; '.join(details)})"] if details else []
+        return " ".join(word for word in (*whose, self.aspect, self.name, how, *inside) if word)
 
     @property
-    def _how(self) -> str:
+    def _how(self) -> tuple[str, str]:
         if self.before is None:
-            return "added" + (f" ({self.after})" if self.after else "")
+            return "added", self.after or ""
         if self.after is None:
-            return "removed" + (f" ({self.before})" if self.before else "")
+            return "removed", self.before
         if self.before == self.after == "":
-            return "restarted" if self.aspect == "service" else "changed"
-        return f"{self.before} → {self.after}"
+            return "restarted" if self.aspect == "service" else "changed", ""
+        return f"{self.before} → {self.after}", ""
 
     def mirrored(self) -> Change:
         """Return the change that takes this one back."""
@@ -75,7 +77,9 @@ class Comparison:
     def check(self) -> None:
         """Raise UsageError, which says all of it, where anything takes a new start."""
         if self.refusals:
-            raise UsageError("this takes a new start: " + "; ".join(self.refusals), _NEW_START)
+            chosen = any(one.startswith(("seed ", "backend ")) for one in self.refusals)
+            hint = f"{_NEW_START}; or give --seed and --backend as `up` had them" if chosen else _NEW_START
+            raise UsageError("this takes a new start: " + "; ".join(self.refusals), hint)
 
 
 def compare(old: Plan, new: Plan) -> Comparison:
@@ -89,6 +93,8 @@ def compare(old: Plan, new: Plan) -> Comparison:
     for name in (name for name in after if name in before):
         refusals += _node_refusals(before[name], after[name])
         changes += _node(before[name], after[name])
+    if old.seed != new.seed:  # it is what is said; all MACs follow from it
+        changes = [change for change in changes if change.aspect not in _OF_THE_SEED]
     if not changes and not refusals and old != new:
         changes.append(Change("", "order or wording"))
     return Comparison(new, tuple(changes), tuple(refusals))
@@ -141,8 +147,9 @@ def _said(value: object) -> str:
 def _lab_refusals(old: Plan, new: Plan) -> Iterator[str]:
     for name, before, after in _others(old, new, _PLAN):
         yield f"{name} {_said(before)} → {_said(after)}"
+    ours = _SWITCH if old.seed == new.seed else _SWITCH | {"mac"}
     for one, other in _both(_named(old.switches), _named(new.switches)):
-        for name, before, after in _others(one, other, _SWITCH):
+        for name, before, after in _others(one, other, ours):
             yield f"{one.name}: {name} {_said(before)} → {_said(after)}"
 
 
@@ -225,7 +232,8 @@ def _interfaces(old: PlannedNode, new: PlannedNode) -> Iterator[Change]:
         )
 
 
-_ASPECTS = ("network", "address", "IPv6 address", "MAC", "MAC of the switch's port", "link")
+_OF_THE_SEED = ("MAC", "MAC of the switch's port")
+_ASPECTS = ("network", "address", "IPv6 address", *_OF_THE_SEED, "link")
 
 
 def _aspects(port: Port) -> tuple[str, ...]:
@@ -268,7 +276,10 @@ def _given(old: PlannedNode, new: PlannedNode) -> Iterator[Change]:
     yield from _items(new.name, "environment", *map(dict, variables), words=_cut, note=_LATER)
     sysctls = (before.sysctls, after.sysctls)
     yield from _items(new.name, "sysctl", *map(dict, sysctls), words=_cut)
-    yield from _items(new.name, "file", *({file.path: file for file in one.files} for one in (before, after)))
+    files = ({file.path: file for file in one.files} for one in (before, after))
+    for change in _items(new.name, "file", *files):
+        in_place = None not in (change.before, change.after)
+        yield change if in_place else replace(change, note=_LATER)
     for name, one, other in zip(_LIMITS, _limits(before.limits), _limits(after.limits), strict=True):
         if one != other:
             yield Change(new.name, "limit", name, one, other, note=_LATER)

@@ -431,7 +431,7 @@ def test_a_change_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert "extra" in names
 
 
-def test_what_takes_a_new_start() -> None:
+def test_what_takes_a_new_start(tmp_path: Path) -> None:
     """It is said, all of it, before anything is touched; a dry run tells and changes nothing."""
     with started(WEB) as lab:
         before = looks(lab)
@@ -445,19 +445,11 @@ def test_what_takes_a_new_start() -> None:
             "client: start-up commands",
         ):
             assert word in str(raised.value)
-        away = WEB.replace("content: www", "content: /tmp")
-        with pytest.raises(LabError, match=r"does not see .*nowhere"):
-            lab.apply(plan(away.replace("/tmp", _nowhere())))
+        with pytest.raises(LabError, match=f"does not see {tmp_path}"):
+            lab.apply(plan(WEB.replace("content: www", f"content: {tmp_path}")))
         assert lab.apply(plan(GROWN), dry=True)
         assert not lab.apply(plan(WEB))
         assert looks(lab) == before
-
-
-def _nowhere() -> str:
-    """Make a directory under /tmp, which no lab sees that has begun before."""
-    directory = Path(f"/tmp/nowhere-{os.getpid()}")
-    directory.mkdir(exist_ok=True)
-    return str(directory)
 
 
 def test_two_at_once() -> None:
