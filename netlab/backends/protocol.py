@@ -10,12 +10,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from netlab.errors import UsageError
 from netlab.kernel.process import Command
-from netlab.plan.changes import Change
 from netlab.plan.model import Plan
+
+if TYPE_CHECKING:
+    from netlab.plan.changes import Change
 
 _NAME = re.compile(r"\w[\w.-]{0,63}", re.ASCII)  # /proc/net/unix is read by words; engines ask for as much
 

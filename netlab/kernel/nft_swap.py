@@ -48,20 +48,24 @@ def swap(old: RawRules | None, new: RawRules | None, node: str) -> str:
     """
     there = _listed(tables(old))
     before = "".join(_run("list", "table", *table) for table in there)
-    removals = "".join(f"delete table {family} {name}\n" for family, name in there)
     if new is None:
-        _apply(removals, node)
+        _apply(_removals(there, "\n"), node)
         return before
-    place = new.place
-    moved = replace(place, line=place.line - removals.count("\n")) if new.indent is not None else place
-    nft.apply(replace(new, text=removals + new.text, place=moved), node)
+    # Complaints are told by the line: of a text that is quoted in the file, counted from its own first one.
+    removals = _removals(there, "; " if new.indent is None else "\n")
+    place = replace(new.place, line=new.place.line - removals.count("\n"))
+    nft.apply(replace(new, text=removals + new.text, place=place), node)
     return before
 
 
 def restore(new: RawRules | None, before: str, node: str) -> None:
     """Put back what `swap` has taken away, with its counters."""
     there = _listed(tables(new))
-    _apply("".join(f"delete table {family} {name}\n" for family, name in there) + before, node)
+    _apply(_removals(there, "\n") + before, node)
+
+
+def _removals(there: list[_Table], end: str) -> str:
+    return "".join(f"delete table {family} {name}{end}" for family, name in there)
 
 
 def _listed(wanted: list[_Table]) -> list[_Table]:

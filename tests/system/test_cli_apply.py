@@ -50,7 +50,8 @@ def test_what_it_says(desk: Desk) -> None:
     assert (done.returncode, done.stdout.splitlines()) == (0, CHANGES)
     assert done.stderr == "lab web: 2 changes made\n"
     assert desk.netlab("apply", "mine.yaml").stdout == "lab web is as the file says: nothing to change\n"
-    assert json.loads(desk.netlab("apply", "mine.yaml", "--json").stdout)["applied"] is False
+    done = desk.netlab("apply", "mine.yaml", "--json")
+    assert (json.loads(done.stdout), done.stderr) == ({"lab": "web", "applied": False, "changes": []}, "")
     assert "client dns web extra" in desk.netlab("ps").stdout
     assert desk.netlab("exec", "extra", "--", "ping", "-c", "1", "client").returncode == 0
 

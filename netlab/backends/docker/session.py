@@ -25,12 +25,12 @@ from netlab.backends.inside import parcel
 from netlab.backends.protocol import Request, check_name
 from netlab.errors import LabError, UsageError
 from netlab.kernel.process import Command
-from netlab.plan.changes import Change
 from netlab.plan.model import Plan, PlannedNode
 from netlab.topology.model import HttpService
 
 if TYPE_CHECKING:
     from netlab.backends.docker.engine import Engine
+    from netlab.plan.changes import Change
 
 _RECORDED = re.compile(r"capture\.pcapng|kernel\.json|logs/[\w.-]+\.log", re.ASCII)
 _UNFIT = re.compile(r"[^a-zA-Z0-9_.-]")
@@ -104,6 +104,8 @@ class Session:
         return changes
 
     def _apply(self, plan: Plan, *, dry: bool) -> list[Change]:
+        from netlab.plan.changes import Change
+
         path = f"{PLAN}-{secrets.token_hex(6)}"
         self._engine.put(self._fabric, luggage.pack_file(path, parcel.pack(plan)))
         message = {"do": "apply", "language": parcel.language(), "dry": dry}

@@ -335,6 +335,7 @@ class _Applying:
         lab.indexes = self.indexes
         rewiring.remove_links(self.fabric, stale)
         for node in gone:
+            lab.warm.scripts.pop(node.plan.name, None)  # one of that name that comes later draws anew
             with contextlib.suppress(LabError):  # what waits for a disk has no network any more
                 end_node(lab, node)
 

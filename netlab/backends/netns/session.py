@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlab.backends.inside import channel, parcel
 from netlab.backends.inside.supervisor import Supervisor
@@ -26,8 +26,10 @@ from netlab.errors import LabError, TimeLimitError, UsageError
 from netlab.kernel import sandbox
 from netlab.kernel.probes import explain_refusal
 from netlab.kernel.process import Command
-from netlab.plan.changes import Change
 from netlab.plan.model import Plan
+
+if TYPE_CHECKING:
+    from netlab.plan.changes import Change
 
 _NOBODY = 65534  # the kernel's overflow id
 _PATIENCE = 30.0  # seconds for an answer that needs no work; a lab that takes longer is stuck
@@ -113,6 +115,8 @@ class Session:
 
     def apply(self, plan: Plan, *, dry: bool = False) -> list[Change]:
         """Bring the lab to what a plan says, or tell what that would change."""
+        from netlab.plan.changes import Change
+
         message = {"do": "apply", "language": parcel.language(), "dry": dry}
         with self._connect() as end, parcel.wrapped(plan) as packed:
             channel.send(end, message, (packed,))
