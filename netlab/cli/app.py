@@ -11,6 +11,7 @@ VERBS = {
     "run": "netlab.cli.running",
     "lab": "netlab.cli.exercises",
     "up": "netlab.cli.detached",
+    "apply": "netlab.cli.applying",
     "down": "netlab.cli.detached",
     "ps": "netlab.cli.detached",
     "exec": "netlab.cli.running",

@@ -88,10 +88,11 @@ def give(nodes: Iterable[NodeSpace]) -> None:
             if node.plan.image is not None:
                 write_given(node)
         if given.limits.processes is not None:
-            _check_processes(node)
+            check_processes(node)
 
 
-def _check_processes(node: NodeSpace) -> None:
+def check_processes(node: NodeSpace) -> None:
+    """Raise MachineError where the kernel limits no processes of the node."""
     if not os.waitpid(process.fork(lambda: int(limits.can_limit_processes())), 0)[1]:
         what = f"the processes of node {node.plan.name} cannot be limited: the kernel limits none of root's"
         hint = "run netlab, or the container engine, as an ordinary user, or leave that limit out"
