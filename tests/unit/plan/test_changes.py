@@ -37,7 +37,7 @@ nodes:
     files: {/etc/motd: "one\\n", /srv/gone: ""}
   dns:
     interfaces: {lan: 10.0.0.53, old: }
-    services: {dns: {zones: {lab.test: {www: 10.0.0.80}, a.test: {b: 10.0.0.1}}}}
+    services: {dns: {zones: {lab.test: {www: 10.0.0.80}, a.test: {b: 192.0.2.1}}}}
   web:
     interfaces: {lan: 10.0.0.80}
     services: {http: {content: www}}
