@@ -49,6 +49,7 @@ nodes:
   extra: {interfaces: {far: }, files: {/etc/motd: "hi\\n"}}
 """
 TURNED = """
+resolver: none
 networks: {lan: {subnet: 10.0.0.0/24}, far: {subnet: none, subnet6: auto}, end: 10.9.0.0/16}
 nodes:
   client: {interfaces: {far: , lan: {address: 10.0.0.10, up: false}, end: }, default: none}
