@@ -403,7 +403,7 @@ BROKEN: list[tuple[str, type[NetlabError], str]] = [
     (
         elsewhere(what=", sysctls: {net.ipv4.no_such_thing: 1}"),
         MachineError,
-        "node extra added: this kernel has no net.ipv4.no_such_thing",
+        "node extra added' failed: this kernel has no net.ipv4.no_such_thing",
     ),
     (elsewhere(what=', nft: "table ip x { broken"'), InputError, "nft refuses it"),
     (elsewhere(what=", files: {/no-such-place/x: y}"), LabError, "a lab adds nothing to the root"),
