@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Interface
 
 from netlab.errors import Fault, InputError, Place, UsageError
 from netlab.plan.model import Plan, PlannedNode, Port, Switch
@@ -10,6 +10,7 @@ from netlab.plan.names import InterfaceNames, Macs
 from netlab.plan.provisions import provided
 from netlab.plan.routes import routes
 from netlab.plan.rules import rules as rules_of
+from netlab.plan.serving import has_https, planned, reachable
 from netlab.plan.sysctls import sysctls
 from netlab.topology.model import Interface, Network, Node, Topology
 from netlab.topology.vocabulary import BACKENDS, BACKENDS_WITH_IMAGES
@@ -25,7 +26,7 @@ def plan(topology: Topology, seed: int, backend: str) -> Plan:
         for one in topology.networks
     )
     networks = {network.name: network for network in topology.networks}
-    hosts, ways = _hosts(topology), routes(topology)
+    hosts, ways, trusts = _hosts(topology), routes(topology), has_https(topology)
     nodes = []
     for node in topology.nodes:
         ports = tuple(
@@ -60,7 +61,8 @@ def plan(topology: Topology, seed: int, backend: str) -> Plan:
             files=files,
             sysctls=parameters,
             rules=rules,
-            services=node.services,
+            services=planned(node, topology),
+            trusts=trusts,
             image=node.image,
             nft=node.nft,
             router=node.router,
@@ -127,20 +129,5 @@ def _hosts(topology: Topology) -> str:
 def _resolv_conf(topology: Topology, node: Node) -> str:
     if topology.resolver is None:
         return "# this lab has no name server\n"
-    server = _reachable(topology.node(topology.resolver), node)
+    server = reachable(topology.node(topology.resolver), node)
     return f"search {topology.search}\nnameserver {server}\noptions timeout:1 attempts:2\n"
-
-
-def _reachable(server: Node, node: Node) -> IPv4Address | IPv6Address:
-    """Return the server's address on a network that it shares with the node, else its first; one that is up.
-
-    Of IPv4 where the node has that.
-    """
-    shared = {interface.network for interface in node.interfaces if interface.up}
-    up = [interface for interface in server.interfaces if interface.up] or list(server.interfaces)
-    up.sort(key=lambda one: one.network not in shared)
-    first: list[IPv4Address | IPv6Address] = [one.address for one in up if one.address]
-    second: list[IPv4Address | IPv6Address] = [one.address6 for one in up if one.address6]
-    if not any(one.address for one in node.interfaces):
-        first, second = second, first
-    return (*first, *second)[0]

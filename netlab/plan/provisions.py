@@ -64,7 +64,12 @@ def _file(file: GivenFile) -> str:
 
 def _startup(one: Startup) -> str:
     until = "it has ended" if one.ready is None else str(one.ready)
-    return f"{_cut(shlex.join(one.argv))}; for at most {one.within} s, until {until}"
+    return f"{shown_command(one.argv)}; for at most {one.within} s, until {until}"
+
+
+def shown_command(argv: tuple[str, ...]) -> str:
+    """Return a command's words for the eye, cut where they are many."""
+    return _cut(shlex.join(argv))
 
 
 def _limits(limits: Limits) -> Iterator[tuple[str, str]]:
@@ -109,12 +114,13 @@ def data(node: PlannedNode) -> dict[str, Any]:
         "environment": dict(given.environment),
         "given_files": [_file_data(file) for file in given.files],
         "limits": {word: value for word, value in limits.items() if value is not None},
-        "start": [_startup_data(one) for one in given.start],
+        "start": [startup_data(one) for one in given.start],
     }
     return {word: value for word, value in told.items() if value}
 
 
-def _startup_data(one: Startup) -> dict[str, Any]:
+def startup_data(one: Startup) -> dict[str, Any]:
+    """Return a command that goes on, or has to end, by the words of the language."""
     return {"run": list(one.argv), "ready": _ready_data(one.ready), "within": one.within}
 
 

@@ -51,13 +51,18 @@ DEFAULT_BACKEND = "netns"
 BACKENDS_WITH_IMAGES = ("docker",)
 
 SERVICE_KEYS = {
-    "dns": ("engine", "zones"),
-    "http": ("engine", "content", "port"),
+    "dns": ("engine", "zones", "forward", "recursive", "root", "dnssec", "config"),
+    "http": ("engine", "content", "port", "https", "config"),
+    "exec": ("run", "ready", "within", "restart", "stop"),  # of each of them, by its name
 }
+# Kind of service → what can serve it; `netlab.topology.engines` says what each can do.
 ENGINES = {
-    "dns": ("builtin",),
-    "http": ("builtin",),
+    "dns": ("builtin", "bind9", "dnsmasq"),
+    "http": ("builtin", "nginx", "caddy"),
 }
+# Whether an exec service is started again when it has ended.
+RESTARTS = ("never", "on-failure", "always")
+STOP_SIGNALS = ("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL")
 
 # Kind → what it does with a frame.
 NETWORK_KINDS = {

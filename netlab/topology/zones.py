@@ -61,7 +61,7 @@ def _zone(key: Scalar, value: Value, server: Server, faults: Faults) -> Zone:
     import dns.name
 
     origin = key.text.removesuffix(".")
-    if not _is_domain(origin):
+    if not _is_domain(origin) and key.text != ".":
         hint = "write a domain, as lab.test or 0.0.10.in-addr.arpa"
         faults.add(key.mark, f"{shown(key.text)} is no name of a zone", hint)
         return Zone(origin, ())
@@ -101,10 +101,10 @@ class _Reading:
     def _absolute(self, key: Scalar) -> str | None:
         """Return an owner's absolute name, with the final dot, if it is one and lies in the zone."""
         word = key.text
-        name = word.removesuffix(".") if word.endswith(".") else f"{word}.{self.origin}"
+        name = word.removesuffix(".") if word.endswith(".") else f"{word}.{self.origin}".removesuffix(".")
         if word == "@":
             name = self.origin
-        if not _is_domain(name.removeprefix("*.")):
+        if not _is_domain(name.removeprefix("*.")) and (name or word not in ("@", ".")):
             self.faults.add(key.mark, f"{shown(word)} is no domain name", "write labels and dots, as www")
             return None
         if not _within(name, self.origin):
@@ -113,7 +113,7 @@ class _Reading:
                 key.mark, what, "write a name relative to the zone, as www, or move it to its own zone"
             )
             return None
-        if word != "@" and not word.endswith(".") and _within(word, self.origin):
+        if word != "@" and not word.endswith(".") and self.origin and _within(word, self.origin):
             self._no_final_dot(key.mark, word)
             return None
         return name + "."
@@ -139,7 +139,8 @@ class _Reading:
                 what = f"{kind} wants a name, and {shown(misnamed[0])} is an address"
                 self.faults.add(value.mark, what, f"write {RECORD_TYPES[kind]}")
                 return
-            if _within(misnamed[0], self.origin) or _within(misnamed[0], self.search):
+            # Below the root, every name is whole.
+            if self.origin and (_within(misnamed[0], self.origin) or _within(misnamed[0], self.search)):
                 self._no_final_dot(value.mark, misnamed[0])
                 return
         rdata = self._rdata(kind, word)
@@ -222,7 +223,7 @@ def _is_domain(name: str) -> bool:
 
 def _within(name: str, zone: str) -> bool:
     """Say whether a name (no final dot) is the zone's or below it."""
-    return ("." + name.lower()).endswith("." + zone.lower())
+    return not zone or ("." + name.lower()).endswith("." + zone.lower())
 
 
 def _is_address(word: str, kind: str) -> bool:

@@ -27,7 +27,7 @@ from netlab.kernel.process import Command
 if TYPE_CHECKING:
     from netlab.backends.docker.engine import Engine
 
-_RECORDED = re.compile(r"capture\.pcapng|kernel\.json|logs/[\w.-]+\.log", re.ASCII)
+_RECORDED = re.compile(r"capture\.pcapng|(kernel|services)\.json|logs/[\w.-]+\.log", re.ASCII)
 _UNFIT = re.compile(r"[^a-zA-Z0-9_.-]")
 
 

@@ -28,6 +28,8 @@ class Daemon:
     """A process that says on a pipe when it is ready: `who` for messages, `log` the file of its output.
 
     `may_end`: to end with status 0 is no failure, as of one that leaves a daemon of its own behind.
+    `again` gets the status that it has ended with, and returns what was started in its place, if anything;
+    `stop` is the signal that asks it to end, 0: it is never asked.
     """
 
     who: str
@@ -35,6 +37,8 @@ class Daemon:
     ready: int
     log: Path | None
     may_end: bool = False
+    again: Callable[[int], Daemon | None] | None = None
+    stop: int = 0
 
     def last_lines(self) -> tuple[str, ...]:
         """Return the end of the log."""
@@ -75,7 +79,7 @@ def _say_ready(said: int) -> None:
 
 
 def launch_service(node: NodeSpace, service: Service, log: Path) -> Daemon:
-    """Start a node's service; it is ready when its sockets are bound."""
+    """Start a node's service with a builtin engine; it is ready when its sockets are bound."""
 
     def body(ready: Callable[[], None]) -> int:
         node.enter()
