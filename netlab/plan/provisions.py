@@ -13,7 +13,7 @@ from typing import Any
 
 from netlab.plan.model import PlannedNode
 from netlab.topology.given import GivenFile, Limits, LogMatches, PortOpen, Ready, Startup, Succeeds
-from netlab.topology.model import Node
+from netlab.topology.model import ExecService, Node
 
 _MOST_SHOWN = 60  # characters of a value; a longer one would push the columns away
 
@@ -157,6 +157,14 @@ def file_commands(node: PlannedNode) -> Iterator[str]:
         else:
             target = shlex.quote(f"/etc/netns/{node.name}/{file.path[5:]}")
             yield f"printf %s {shlex.quote(text)} > {target}  # shown if /etc has one too"
+
+
+def exec_commands(node: PlannedNode, service: ExecService) -> Iterator[str]:
+    """Yield how a service of the file's own words is started."""
+    given = [f"{name}={value}" for name, value in node.provisions.environment]
+    words = ["ip", "netns", "exec", node.name, *(["env", *given] if given else []), *service.startup.argv]
+    until = "" if service.startup.ready is None else f", and wait until {service.startup.ready}"
+    yield f"{shlex.join(words)} &  # the service {service.name}{until}"
 
 
 def start_commands(node: PlannedNode) -> Iterator[str]:

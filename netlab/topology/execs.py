@@ -43,7 +43,11 @@ def _exec(name: str, value: Entries, faults: Faults) -> ExecService | None:
     # What it has in common with a start-up command is read as that; faults of its keys are told above.
     common = tuple((key, entry) for key, entry in value.entries if key.text in START_KEYS)
     misspelt = len(value.entries) != sum(key.text in keys for key, _ in value.entries)
-    if misspelt and "run" not in known:
+    if "run" not in known:
+        if not misspelt:  # a misspelt key was most likely this one
+            faults.add(
+                value.mark, "an exec service without run", "write run: and a command, as run: sleep 60"
+            )
         return None
     (startup,) = startups.startups(replace(value, entries=common), faults) or (None,)
     return None if startup is None else ExecService(name, startup, restart or "never", stop)

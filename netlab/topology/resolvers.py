@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
-from netlab.topology import reader, values
+from netlab.topology import engines, reader, values
 from netlab.topology.faults import Faults, Mark, shown
 from netlab.topology.model import DnsService, Node
 from netlab.topology.reader import Scalar, Value
@@ -48,7 +48,7 @@ def _resolving(node: Node, known: Keys, nodes: Sequence[Node], faults: Faults) -
         faults.add(known["forward"].mark, what, "leave out forward, or recursive")
     if root and not recursive:
         faults.add(known["root"].mark, "root says where a recursive server begins", "write recursive: true")
-    if recursive:
+    if recursive and engines.inability("dns", service.engine, "recursive") is None:
         root = root or _roots(nodes)
         _check_roots(root, known, nodes, faults)
     made = replace(service, forward=forward, recursive=recursive, root=root)

@@ -26,6 +26,7 @@ from netlab.topology.given import LogMatches, PortOpen, Ready, Succeeds
 _LOOK_SECONDS = 0.01
 _RETRY_SECONDS = 0.05  # between two runs of a command that is to succeed
 _MOST_LOG = 1 << 20
+_LED_TO = 4  # lines
 _EXITING = 0x4  # PF_EXITING, among the flags of proc_pid_stat(5)
 
 
@@ -87,7 +88,7 @@ class Job:
             case PortOpen():
                 return is_open(self.node, ready)
             case LogMatches(pattern):
-                return bool(matches(self.log, pattern))
+                return bool(told(self.log, pattern))
             case Succeeds(argv):
                 return self.succeeds(argv, deadline)
 
@@ -183,7 +184,7 @@ class Waiting:
                 time.sleep(pause)
 
     def _check_trouble(self) -> None:
-        if self.job.trouble and (found := matches(self.job.log, self.job.trouble)):
+        if self.job.trouble and (found := told(self.job.log, self.job.trouble)):
             what = f"{self.job.who} does not serve all that it should"
             raise ServiceError(what, "it says", found)
 
@@ -236,12 +237,11 @@ def is_open(node: NodeSpace, ready: PortOpen) -> bool:
     return False
 
 
-def matches(log: Path, pattern: str) -> list[str]:
-    """Return the lines of a log that match, if only in part; a pattern for several lines gives the first."""
-    found: list[str] = []
+def told(log: Path, pattern: str) -> list[str]:
+    """Return the first line of a log that matches, after those that led to it; nothing where none does."""
     with suppress(OSError), open_regular(log) as file:
         text = file.read(_MOST_LOG).decode(errors="replace")
-        for one in re.finditer(pattern, text, re.MULTILINE):
-            start = text.rfind("\n", 0, one.start()) + 1
-            found.append(text[start:].partition("\n")[0])
-    return found
+        if found := re.search(pattern, text, re.MULTILINE):
+            end = text.find("\n", found.start())
+            return text[: len(text) if end < 0 else end].splitlines()[-_LED_TO:] or [""]
+    return []

@@ -99,11 +99,10 @@ class Services:
         signs = False
         for node in self.nodes.values():
             for service in node.plan.services:
-                engine, told = program(service), _told(node, service)
-                if engine is None or told is None:
-                    continue
-                self._ask_version(node, service, engine)
-                errands.write(node, told.files, told.links)
+                engine = program(service)
+                if engine is not None:
+                    self._ask_version(node, service, engine)
+                write_files(node, service)
                 signs |= isinstance(service, DnsService) and service.dnssec
         if signs:
             around = {name: startup.environment(node, self.around) for name, node in self.nodes.items()}
@@ -127,6 +126,12 @@ class Services:
 def _told(node: NodeSpace, service: Service) -> Told | None:
     engine = program(service)
     return None if engine is None else engine.describe(service, node.plan)
+
+
+def write_files(node: NodeSpace, service: Service) -> None:
+    """Write what a service's program reads; LabError where that cannot be."""
+    if (told := _told(node, service)) is not None:
+        errands.write(node, told.files, told.links)
 
 
 # -- one service ---------------------------------------------------------------------------------------
@@ -162,12 +167,12 @@ def _job(node: NodeSpace, service: Service, log: Path, around: Surroundings) -> 
     )
 
 
-def _keep(daemon: Daemon, job: programs.Job, service: ExecService) -> None:
-    """Let a daemon be started again as its service wants it, and asked to end in its own way."""
+def _keep(daemon: Daemon, job: programs.Job, service: ExecService, after: float = 0.0) -> None:
+    """Let a daemon, which begins `after` seconds, be started again and be ended as its service wants it."""
     daemon.stop = signal.Signals[f"SIG{service.stop}"]
-    daemon.may_end = service.startup.ready is not None
+    daemon.may_end = service.restart == "on-failure"
     if service.restart != "never":
-        daemon.again = partial(_start_again, job, service, time.monotonic(), 0.0)
+        daemon.again = partial(_start_again, job, service, time.monotonic() + after, after)
 
 
 def _start_again(
@@ -181,8 +186,7 @@ def _start_again(
     how = f"ended with status {status}" if status >= 0 else f"was killed by {signal.Signals(-status).name}"
     daemon = job.launch(after=after, saying=f"netlab: it {how}, and is started again")
     os.close(daemon.ready)
-    daemon.stop = signal.Signals[f"SIG{service.stop}"]
-    daemon.again = partial(_start_again, job, service, time.monotonic() + after, after)
+    _keep(daemon, job, service, after)
     return daemon
 
 
