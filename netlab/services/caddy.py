@@ -23,14 +23,16 @@ def describe(service: Service, node: PlannedNode) -> Program:
         ready.append(PortOpen(443))
         # It listens before it has a certificate.
         ready += [LogMatches(rf'obtained successfully.*"{re.escape(name)}"') for name in service.names]
+    read = ("--config", f"{place}/Caddyfile", "--adapter", "caddyfile")
     return Program(
-        argv=("caddy", "run", "--config", f"{place}/Caddyfile", "--adapter", "caddyfile"),
+        argv=("caddy", "run", *read),
         ready=tuple(ready),
         directory=place,
         files=((f"{place}/Caddyfile", config),),
         links=((f"{place}/content", str(service.content)),),
         environment=(("HOME", place), ("XDG_DATA_HOME", place), ("XDG_CONFIG_HOME", place)),
         authority=f"{place}/{_AUTHORITY}" if service.https else "",
+        explain=("caddy", "adapt", *read),  # of a file that it cannot read, `run` says nothing
     )
 
 

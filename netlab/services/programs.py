@@ -26,7 +26,8 @@ class Program:
     `files` (path → text) and `links` (path → target) are made before it starts in `directory`; those in
     `made` come to be as it does, or right before. It serves when all of `ready` hold, unless a line of its
     log matches `trouble`: then it does, but not all that it should. `authority` is the path of a certificate
-    that it has made by then, and with which it signs its own.
+    that it has made by then, and with which it signs its own. `explain` is a command that fails and says
+    why, where the program itself ends without a word.
     """
 
     argv: tuple[str, ...]
@@ -38,6 +39,7 @@ class Program:
     environment: tuple[tuple[str, str], ...] = ()
     trouble: str = ""
     authority: str = ""
+    explain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

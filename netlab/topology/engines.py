@@ -35,8 +35,7 @@ def asked_of(service: Service) -> tuple[str, ...]:
     if isinstance(service, DnsService):
         asked = {
             "forward": service.forward,
-            "recursive": service.recursive,
-            "root": service.root,
+            "recursive": service.recursive,  # with its roots, which the loader finds by itself
             "dnssec": service.dnssec,
             "config": service.config,
         }

@@ -68,4 +68,4 @@ def _check_port(
     if isinstance(ready, PortOpen) and (ready.transport, ready.port) in taken:
         mark = next((entry.mark for key, entry in value.entries if key.text == "ready"), value.mark)
         whose = taken[ready.transport, ready.port]
-        faults.add(mark, f"port {ready.port} is the {whose} service's", "choose another, as 8080")
+        faults.add(mark, f"port {ready.port} is the {whose} service's", "choose another")

@@ -35,7 +35,8 @@ class Job:
     """A program to run in a node: `who` for messages, `log` the file that takes what it says.
 
     It is `ready` when all of that holds, `within` so many seconds; with none, once it runs. A line of its
-    log that matches `trouble` tells that it will never be. `limited`: under the node's limits.
+    log that matches `trouble` tells that it will never be, and the command `explain` may tell why.
+    `limited`: under the node's limits.
     """
 
     node: NodeSpace
@@ -47,6 +48,7 @@ class Job:
     within: int = 10
     directory: str = "/"
     trouble: str = ""
+    explain: tuple[str, ...] = ()
     limited: bool = False
 
     def launch(self, *, after: float = 0.0, saying: str = "") -> daemons.Daemon:

@@ -19,7 +19,7 @@ from netlab.backends.inside import daemons, errands, programs, signing, startup,
 from netlab.backends.inside.daemons import Daemon
 from netlab.backends.inside.nodes import NodeSpace
 from netlab.backends.inside.startup import Surroundings
-from netlab.errors import LabError, MachineError
+from netlab.errors import LabError, MachineError, ServiceError
 from netlab.kernel import files, process
 from netlab.plan.model import PlannedNode
 from netlab.services.engines import program
@@ -70,7 +70,11 @@ class Services:
         Raises ServiceError with its last words for one that ends, or is not ready in its time.
         """
         for waiting in self.waiting:
-            if not waiting.until_ready():
+            try:
+                goes_on = waiting.until_ready()
+            except ServiceError as error:
+                raise _explained(error, waiting.job) from error
+            if not goes_on:
                 del self.daemons[waiting.daemon.pid]
         served = [(node, service) for node in self.nodes.values() for service in node.plan.services]
         told = ((node.plan.name, _told(node, service)) for node, service in served)
@@ -163,8 +167,25 @@ def _job(node: NodeSpace, service: Service, log: Path, around: Surroundings) -> 
         return None
     variables = startup.environment(node, around) | dict(told.environment)
     return programs.Job(
-        node, who, told.argv, variables, log, told.ready, READY_SECONDS, told.directory, told.trouble
+        node,
+        who,
+        told.argv,
+        variables,
+        log,
+        told.ready,
+        READY_SECONDS,
+        told.directory,
+        told.trouble,
+        told.explain,
     )
+
+
+def _explained(error: ServiceError, job: programs.Job) -> ServiceError:
+    """Return an error with what its program itself has not said, if something else says it."""
+    if not job.explain:
+        return error
+    status, said = errands.run(job.node, job.explain, job.directory, job.environment)
+    return ServiceError(error.what, error.hint, (*error.log, *said.splitlines())) if status else error
 
 
 def _keep(daemon: Daemon, job: programs.Job, service: ExecService, after: float = 0.0) -> None:

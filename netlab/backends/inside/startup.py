@@ -118,7 +118,7 @@ def shown(argv: tuple[str, ...]) -> str:
 
 
 def environment(node: NodeSpace, around: Surroundings) -> dict[str, str]:
-    """Return the environment of what netlab starts: its PATH or that of an image, and the node's own words."""
+    """Return the environment of what netlab starts: its PATH or that of an image, and the node's words."""
     plan, variables = around.plan, {}
     if node.programs is None:
         variables = {name: os.environ[name] for name in _KEPT if name in os.environ}
