@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.system import engines
+
 BIN = Path(sys.executable).parent
 SECONDS = 60
 
@@ -40,7 +42,7 @@ def run(line: str, directory: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_commands_run_in_order(root: Path, scratch: Path) -> None:
     """Each line of the shell block succeeds, in the order in which a reader would type them."""
-    block, _ = blocks((root / "README.md").read_text(), "sh")
+    block, *_ = blocks((root / "README.md").read_text(), "sh")
     lines = [line for line in block.splitlines() if line.strip()]
     assert len(lines) >= 9
     name = f"readme-{os.getpid()}"
@@ -51,13 +53,22 @@ def test_the_commands_run_in_order(root: Path, scratch: Path) -> None:
 
 def test_the_commands_of_containers_run(root: Path, scratch: Path, base: str) -> None:
     """So does each line of the block on containers, with a base that need not be fetched."""
-    _, block = blocks((root / "README.md").read_text(), "sh")
+    *_, block = blocks((root / "README.md").read_text(), "sh")
     lines = block.splitlines()
     assert len(lines) == 4
     for line in lines:
         typed = line.replace("--pull", f"--base {base}")
         typed = typed.replace("make ", f"make -C {root} ").replace("runs/", f"{scratch}/runs/")
         done = run(typed, scratch)
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+
+
+def test_the_commands_of_servers_run(root: Path, scratch: Path) -> None:
+    """So does each line that wants the machine's own servers."""
+    engines.need("bind9", "nginx")
+    (block,) = [one for one in blocks((root / "README.md").read_text(), "sh") if "--engine" in one]
+    for line in block.splitlines():
+        done = run(line, scratch)
         assert done.returncode == 0, (line, done.stdout, done.stderr)
 
 
