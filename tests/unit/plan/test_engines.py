@@ -51,7 +51,7 @@ def test_a_configuration_by_hand_is_its_engines_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("chosen", "said"),
     [
-        ({"http": "ngnix"}, "there is no engine 'ngnix' for http — did you mean 'nginx'?"),
+        ({"http": "nginx1"}, "there is no engine 'nginx1' for http — did you mean 'nginx'?"),
         ({"ftp": "x"}, "there are no engines for 'ftp' — known here: dns, http"),
         ({"exec": "x"}, "there are no engines for 'exec'"),
         ({"http": "nginx"}, "no node of lab lab has a service http — leave it out"),
