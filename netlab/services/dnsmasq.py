@@ -35,7 +35,8 @@ def _lines(service: DnsService, place: str) -> Iterator[str]:
     yield "log-facility=-"  # standard error
     yield "log-queries"
     yield "pid-file="
-    yield "user="  # the one that it is started as
+    yield "user="  # the one that it is started as, and its group
+    yield "group="
     yield "no-hosts"
     yield "no-resolv"
     yield "no-poll"

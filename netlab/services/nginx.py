@@ -10,10 +10,12 @@ from netlab.topology.model import HttpService, Service
 
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
-# One process, which stays what it was started as: a worker of root's would become nobody, who may read less.
+# One process, which stays what it was started as: a worker of root's would become nobody, who may read less,
+# and root without its capabilities, as in a container, can give no file to nobody.
 _CONFIG = """\
 daemon off;
 master_process off;
+user root;
 error_log stderr notice;
 pid {place}/nginx.pid;
 
@@ -25,7 +27,7 @@ http {{
     access_log /dev/stdout combined;
     default_type application/octet-stream;
     charset utf-8;
-    charset_types text/html text/plain text/css text/javascript text/markdown;
+    charset_types text/plain text/css text/javascript text/markdown;
     types {{
 {types}    }}
 {temporary}
