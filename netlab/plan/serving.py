@@ -21,6 +21,7 @@ from netlab.topology.model import (
     Topology,
     Zone,
 )
+from netlab.topology.values import is_label
 
 _FOLLOWED = 8  # aliases in a row; a ring of them has no end
 
@@ -125,8 +126,10 @@ def _names(node: Node, topology: Topology) -> tuple[str, ...]:
     found = {r.owner.lower() for r in records if r.type in ("A", "AAAA") and r.rdata in own}
     for _ in range(_FOLLOWED):
         found |= {r.owner.lower() for r in records if r.type == "CNAME" and r.rdata.lower() in found}
-    plain = sorted(name.removesuffix(".") for name in found if name != ".")
-    return tuple(dict.fromkeys([*plain, node.name.lower(), *own]))
+    plain = sorted(name.removesuffix(".") for name in found)
+    # A certificate is for hosts: not for names as _service._tcp.
+    hosts = [name for name in plain if all(map(is_label, name.removeprefix("*.").split(".")))]
+    return tuple(dict.fromkeys([*hosts, node.name.lower(), *own]))
 
 
 # -- for the eye, and for a program -----------------------------------------------------------------------

@@ -43,7 +43,8 @@ def kill(running: Lab, node: str, words: str) -> None:
     )
 
 
-def test_the_life_of_exec_services(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["finished", "stopped"])
+def test_the_life_of_exec_services(tmp_path: Path, how: str) -> None:
     """They are there when the lab is; one comes again when it has ended; one says good-bye."""
     plan = make_plan(topology.parse(LAB, file="lab.yaml", directory=tmp_path))
     record = claim(tmp_path / "out", "lab")
@@ -56,7 +57,8 @@ def test_the_life_of_exec_services(tmp_path: Path) -> None:
         assert wait_for(lambda: (logs / "a.always.log").read_text().count("up\n") == 2)
         assert again in (logs / "a.always.log").read_text()
         assert "exec polite" in running.info["nodes"]["a"]["services"]
-        running.finish()
+        if how == "finished":
+            running.finish()
     assert (logs / "a.polite.log").read_text() == "blue a\nbye\n"
 
 

@@ -51,7 +51,7 @@ def _sign(node: NodeSpace, zone: Zone, below: list[str], environment: Mapping[st
     place = directory(node.plan, "dns")
     keys, file = f"{place}/{bind9.KEYS}", f"{place}/{file_name(zone.origin)}"
     errands.write(node, [(file, zone_text(zone) + "".join(below))])
-    for argv in dnssec.commands(zone.origin, file, keys):
+    for argv in dnssec.commands(zone.origin.lower(), file, keys):
         status, said = errands.run(node, argv, place, environment)
         if status:
             what = f"the zone {zone.origin or '.'} of node {node.plan.name} cannot be signed"

@@ -71,7 +71,7 @@ nodes:
       dns:
         zones:
           lab.test: {www: 10.0.0.80, alias: {CNAME: www}, far: {CNAME: alias}, other: 10.0.0.81,
-            "*.w": 10.0.0.80}
+            "*.w": 10.0.0.80, _no_host: 10.0.0.80}
 """)
     (service,) = made.node("web").services
     assert isinstance(service, HttpService)
