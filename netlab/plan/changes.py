@@ -14,8 +14,8 @@ from netlab.errors import UsageError
 from netlab.plan.keeping import keep_names
 from netlab.plan.model import Plan, PlannedNode, Port, Route, Rule, Switch
 from netlab.plan.segments import ETHERNET_MTU
-from netlab.topology.given import Limits
-from netlab.topology.model import DnsService, Service
+from netlab.topology.given import Config, Limits, Startup
+from netlab.topology.model import DnsService, ExecService, HttpService, Record, Service
 from netlab.topology.recordings import Capture
 
 NONE = "none"
@@ -128,6 +128,7 @@ _NODE = {
     "provisions",
     "router",
     "routes",
+    "trusts",
 }
 _PROVISIONS = {"environment", "sysctls", "files", "limits"}
 
@@ -145,12 +146,31 @@ def _said(value: object) -> str:
 
 
 def _lab_refusals(old: Plan, new: Plan) -> Iterator[str]:
+    trusted = ["https" if any(node.trusts for node in plan.nodes) else NONE for plan in (old, new)]
+    if trusted[0] != trusted[1]:
+        yield f"authorities that nodes believe {trusted[0]} → {trusted[1]}"
+    signers = (_signers(old), _signers(new))
+    for zone in dict.fromkeys([*signers[0], *signers[1]]):
+        before, after = (each.get(zone, NONE) for each in signers)
+        if before != after:
+            yield f"who signs the zone {zone} {before} → {after}"
     for name, before, after in _others(old, new, _PLAN):
         yield f"{name} {_said(before)} → {_said(after)}"
     ours = _SWITCH if old.seed == new.seed else _SWITCH | {"mac"}
     for one, other in _both(_named(old.switches), _named(new.switches)):
         for name, before, after in _others(one, other, ours):
             yield f"{one.name}: {name} {_said(before)} → {_said(after)}"
+
+
+def _signers(plan: Plan) -> dict[str, str]:
+    """Return the node that signs each zone, with keys that are made as a lab starts."""
+    return {
+        zone.origin.lower(): node.name
+        for node in plan.nodes
+        for service in node.services
+        if isinstance(service, DnsService) and service.dnssec
+        for zone in service.zones
+    }
 
 
 def _lab(old: Plan, new: Plan) -> Iterator[Change]:
@@ -300,19 +320,30 @@ def _services(old: PlannedNode, new: PlannedNode) -> Iterator[Change]:
             before_and_after = (None if one is None else "", None if other is None else "")
             yield Change(new.name, "service", name, *before_and_after)
         elif needs_restart(old, new, name):
-            why = _why_restart(one, other) or "its node's IPv6 changed"
+            why = _why_restart(one, other) or "its node's addresses changed"
             yield Change(new.name, "service", name, note=why)
 
 
 def services_of(node: PlannedNode) -> dict[str, Service]:
     """Return a node's services by the word that messages and logs have for each."""
-    return {service.kind: service for service in node.services}
+    return {service.called: service for service in node.services}
 
 
 def needs_restart(old: PlannedNode, new: PlannedNode, name: str) -> bool:
     """Whether a service that both have is another one, or listens elsewhere: on IPv6 too, or no longer."""
-    differs = services_of(old)[name] != services_of(new)[name]
-    return differs or old.has_ipv6 != new.has_ipv6
+    service = services_of(new)[name]
+    differs = services_of(old)[name] != service
+    return differs or _listens(old, service) != _listens(new, service)
+
+
+def _listens(node: PlannedNode, service: Service) -> object:
+    """Return what of a node a service has looked at when it began to listen."""
+    if isinstance(service, ExecService):
+        return None
+    if isinstance(service, HttpService) or service.engine == "builtin":
+        return node.has_ipv6
+    # BIND and dnsmasq listen on each address, and take their time to notice another.
+    return [(port.switch, port.addresses, port.up) for port in node.ports]
 
 
 def _why_restart(old: Service, new: Service) -> str:
@@ -325,9 +356,31 @@ def _why_restart(old: Service, new: Service) -> str:
             continue
         if each.name == "zones" and isinstance(new, DnsService):
             told += _zones({zone.origin: zone for zone in before}, {zone.origin: zone for zone in after})
+        elif _word(before) == _word(after):  # they differ beyond what is shown
+            told.append(f"{_field(each.name)} changed")
         else:
-            told.append(f"{each.name} {_said(before)} → {_said(after)}")
+            told.append(f"{_field(each.name)} {_word(before)} → {_word(after)}")
     return ", ".join(told)
+
+
+def _field(name: str) -> str:
+    return "run" if name == "startup" else name
+
+
+def _word(value: object) -> str:
+    """Return what a service has under one of its fields, in the file's words as far as it has any."""
+    match value:
+        case bool():
+            return "on" if value else "off"
+        case Config(origin=origin):
+            return _cut(origin)
+        case Startup(argv=argv):
+            return _cut(" ".join(argv))
+        case Record():
+            return f"{value.owner} {value.type} {value.rdata}"
+        case tuple():
+            return _cut(", ".join(map(_word, value))) or NONE
+    return _said(value)
 
 
 def _zones(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[str]:
