@@ -32,8 +32,8 @@ lab-%: .venv/.compiled
 	@$(BIN)/netlab lab run $* $(if $(SEED),--seed $(SEED)) $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
 
 .PHONY: test
-test: .venv/.dev .venv/.compiled ## the tests, two at a time (ARGS="-k dns" chooses)
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+test: .venv/.dev .venv/.compiled ## the tests, four at a time: most wait (ARGS="-k dns" chooses)
+	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 .PHONY: check
 check: .venv/.dev ## format, lint, types, layers, spelling, dependencies

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# How long an example takes says more about the machine than about the code.
-settings.register_profile("netlab", deadline=None)
+# How long an example takes says more about the machine than about the code. The same examples in every run:
+# what fails has to do with what was changed; `--hypothesis-profile default` looks for new ones.
+settings.register_profile(
+    "netlab", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("netlab")
 
 ROOT = Path(__file__).parent.parent

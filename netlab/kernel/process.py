@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from netlab.errors import LabError
+
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 
@@ -34,11 +36,16 @@ class Command:
 def fork(body: Callable[[], int], *, holding: Sequence[signal.Signals] = ()) -> int:
     """Fork; the child runs `body`, exits with what it returns, and never comes back into the caller.
 
-    Signals that it is `holding` wait until `let_signals` lets them reach a handler of the child's.
+    Signals that it is `holding` wait until `let_signals` lets them reach a handler of the child's. Raises
+    LabError where there may be no further process.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, holding)
     try:
         child = os.fork()
+    except BlockingIOError as error:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        what = "nothing can be started: there are as many processes as there may be (fork: EAGAIN)"
+        raise LabError(what, "end some of them, or wait until they have ended") from error
     except OSError:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         raise

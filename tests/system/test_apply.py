@@ -41,7 +41,7 @@ nodes:
   dns:
     interfaces: {lan: 10.0.0.53, far: }
     router: true
-    services: {dns: {zones: {lab.test: {www: 10.0.0.81}}}}
+    services: {dns: {zones: {lab.test: {www: 192.0.2.81}}}}
   web:
     interfaces: {lan: 10.0.0.80}
     services: {http: {content: www, port: 81}}
@@ -49,10 +49,11 @@ nodes:
   extra: {interfaces: {far: }, files: {/etc/motd: "hi\\n"}}
 """
 TURNED = """
+resolver: none
 networks: {lan: {subnet: 10.0.0.0/24}, far: {subnet: none, subnet6: auto}, end: 10.9.0.0/16}
 nodes:
   client: {interfaces: {far: , lan: {address: 10.0.0.10, up: false}, end: }, default: none}
-  dns: {interfaces: {lan: 10.0.0.53}, services: {dns: {zones: {lab.test: {www: 10.0.0.81}}}}}
+  dns: {interfaces: {lan: 10.0.0.53}, services: {dns: {zones: {lab.test: {www: 192.0.2.81}}}}}
   web:
     interfaces: {lan: {address: 10.0.0.80, mac: "02:00:00:00:00:07"}, far: }
     router: true
@@ -64,7 +65,7 @@ SMALL = """
 networks: {lan: {subnet: 10.0.0.0/24, mtu: 1000}}
 nodes:
   client:
-  dns: {services: {dns: {zones: {lab.test: {www: 10.0.0.81}}}}}
+  dns: {services: {dns: {zones: {lab.test: {www: 192.0.2.81}}}}}
   other:
 """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,14 +12,14 @@ import pytest
 
 from tests.system import commandline
 from tests.system.commandline import Desk
-from tests.system.harness import PATIENCE, marked, wait_for
+from tests.system.harness import PATIENCE, make_token, marked, wait_for
 
 MINE = """
 extends: topologies/web.yaml
 name: web
 nodes:
   client: {address: 10.0.0.11}
-  extra: {address: 10.0.0.99, start: [[sleep, "LASTS"]]}
+  extra: {address: 10.0.0.99, start: [START]}
 """
 CHANGES = ["node extra added", "client: address 10.0.0.10/24 → 10.0.0.11/24"]
 
@@ -34,9 +33,9 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield made
 
 
-def write(desk: Desk, lasts: str = "0", more: str = "") -> None:
-    """Write the variation, whose new node starts with a command that lasts so many seconds."""
-    (desk.directory / "mine.yaml").write_text(MINE.replace("LASTS", lasts) + more)
+def write(desk: Desk, start: str = "sleep 0", more: str = "") -> None:
+    """Write the variation, whose new node starts with such a command."""
+    (desk.directory / "mine.yaml").write_text(MINE.replace("START", start) + more)
 
 
 def test_what_it_says(desk: Desk) -> None:
@@ -99,15 +98,18 @@ def test_what_it_refuses(desk: Desk) -> None:
 
 def test_ctrl_c(desk: Desk) -> None:
     """The first says that the change goes on; with a second, the command ends and the change does not."""
-    write(desk, lasts := f"1.{uuid.uuid4().int % 10**12:012d}")
+    token = make_token()
+    go = desk.directory / token
+    write(desk, f"[sh, -c, 'until [ -e {go} ]; do sleep 0.02; done']")
     process = desk.start("apply", "mine.yaml")
-    assert wait_for(lambda: len(marked(lasts)) > 0)
+    assert wait_for(lambda: len(marked(token)) > 0)
     assert process.stderr is not None
     os.killpg(process.pid, signal.SIGINT)
     assert "Ctrl-C once more" in process.stderr.readline()
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
+    go.touch()
     (told,) = json.loads(desk.netlab("ps", "--json").stdout)
     assert list(told["nodes"]) == ["client", "dns", "web", "extra"]
     assert told["nodes"]["client"]["addresses"] == ["10.0.0.11/24"]

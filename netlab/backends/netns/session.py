@@ -145,7 +145,8 @@ class Session:
 
 def _hear(end: socket.socket, patience: float | None = _PATIENCE) -> tuple[channel.Message, list[int]]:
     if not channel.wait(end, patience):
-        raise LabError(f"the lab has not answered for {patience:g} s", "end it with `netlab down` or Ctrl-C")
+        hint = "a long `netlab apply` may be under way; else end it with `netlab down` or Ctrl-C"
+        raise LabError(f"the lab has not answered for {patience:g} s", hint)
     received = channel.receive(end)
     if received is None:
         raise LabError("the lab has ended: its supervisor is gone", "start it again")

@@ -62,7 +62,7 @@ nodes:
   dns:
     interfaces: {lan: 10.0.0.54, new: {mac: "02:00:00:00:00:01"}}
     router: true
-    services: {dns: {zones: {lab.test: {www: 10.0.0.81}, c.test: {b: 10.0.0.1}}}}
+    services: {dns: {zones: {lab.test: {www: 192.0.2.81}, c.test: {b: 192.0.2.1}}}}
   web:
     interfaces: {lan: {address: 10.0.0.80, up: false}}
     services: {http: {content: www, port: 8080}}
