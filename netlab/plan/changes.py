@@ -320,7 +320,8 @@ def _services(old: PlannedNode, new: PlannedNode) -> Iterator[Change]:
             before_and_after = (None if one is None else "", None if other is None else "")
             yield Change(new.name, "service", name, *before_and_after)
         elif needs_restart(old, new, name):
-            why = _why_restart(one, other) or "its node's addresses changed"
+            what = "IPv6" if old.has_ipv6 != new.has_ipv6 else "addresses"
+            why = _why_restart(one, other) or f"its node's {what} changed"
             yield Change(new.name, "service", name, note=why)
 
 

@@ -18,7 +18,7 @@ class Ways:
     found: dict[str, Mapping[int, set[str]]] = field(default_factory=dict)
 
     def address(self, server: Node, node: Node) -> IPv4Address | IPv6Address:
-        """Return a server's address on a network that it shares with the node, else its first; one that is up.
+        """Return a server's address on a network that both are on, else its first; one that is up.
 
         Of IPv4 where that leads there.
         """

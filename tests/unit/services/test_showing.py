@@ -18,7 +18,7 @@ resolver: none
 nodes:
   forwarder: {services: {dns: {engine: bind9, forward: [ns, "fd00::99"]}}}
   masq:
-    services: {dns: {engine: dnsmasq, forward: ns, zones: {x.test: {"*.w": 10.0.0.9, t: {TXT: 'a "b"'}}}}}
+    services: {dns: {engine: dnsmasq, forward: ns, zones: {x.test: {"*.w": 192.0.2.9, t: {TXT: 'a "b"'}}}}}
   ns: {services: {dns: {engine: bind9, dnssec: true, zones: {lab.test: {web: [10.0.0.4, "fd00::4"]}}}}}
   web: {services: {http: {engine: caddy, content: ., https: true, port: 8080}}}
   six: {services: {http: {engine: nginx, content: .}}}

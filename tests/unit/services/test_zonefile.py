@@ -51,5 +51,5 @@ def test_all_engines_serve_with_one_ttl() -> None:
 
 def test_each_zone_has_a_file_of_its_own() -> None:
     """The root and a zone that is called root, and a name with a slash (RFC 2317)."""
-    names = [file_name(origin) for origin in ("", "root", "Lab.test", "0/25.2.0.192.in-addr.arpa")]
+    names = [file_name(origin) for origin in (".", "root", "Lab.test", "0/25.2.0.192.in-addr.arpa")]
     assert names == ["root.zone", "root..zone", "lab.test.zone", "0%2F25.2.0.192.in-addr.arpa.zone"]
