@@ -22,8 +22,9 @@ from netlab.backends.inside.nodes import NodeSpace
 from netlab.backends.inside.restarting import Services
 from netlab.errors import InputError, LabError, NetlabError, ServiceError, UsageError
 from netlab.kernel import namespace, nft, nft_swap
-from netlab.plan.changes import Change, Comparison, compare, services_of
+from netlab.plan.changes import Change, Comparison, compare
 from netlab.plan.model import Plan, PlannedNode, Switch
+from netlab.plan.restarts import services_of
 from netlab.topology.model import HttpService, Service
 from netlab.wiring import check_ipv6, make_namespaces
 

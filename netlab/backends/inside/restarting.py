@@ -10,8 +10,8 @@ from netlab.backends.inside import daemons
 from netlab.backends.inside.ending import end_daemons
 from netlab.backends.inside.nodes import NodeSpace
 from netlab.backends.inside.serving import Launch
-from netlab.plan.changes import needs_restart, services_of
 from netlab.plan.model import PlannedNode
+from netlab.plan.restarts import needs_restart, services_of
 
 if TYPE_CHECKING:
     from netlab.backends.inside.supervisor import Supervisor
