@@ -131,7 +131,10 @@ class Session:
         nodes = {
             node.name: {
                 "addresses": [str(one) for port in node.ports for one in port.addresses],
-                "services": [service.kind for service in node.services],
+                "services": [service.called for service in node.services],
+                "engines": {
+                    service.called: {"engine": service.engine, "version": None} for service in node.services
+                },
                 "image": node.image,
             }
             for node in self._plan.nodes

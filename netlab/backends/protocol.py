@@ -92,7 +92,7 @@ class Session(Protocol):
     def info(self) -> dict[str, Any]:
         """Return what the lab is: name, seed, `time_limit`, nodes, `out`, what has `ended` before its time.
 
-        A node has addresses, services and an image.
+        A node has addresses, services, for each of these its engine and that one's version, and an image.
         """
 
     def apply(self, plan: Plan, *, dry: bool = False) -> list[Change]:

@@ -9,7 +9,7 @@ from typing import Unpack
 import click
 
 from netlab.cli import console
-from netlab.errors import Fault, InputError, MachineError
+from netlab.errors import Fault, InputError, MachineError, UsageError
 
 
 @click.command("check", short_help="Validate topology files; start nothing.")
@@ -50,21 +50,32 @@ def check_command(topologies: tuple[Path, ...], as_json: bool) -> int:
 @console.topology_argument
 @console.choices
 @click.option("--commands", is_flag=True, help="Print the ip and nft commands that would do the same.")
+@click.option("--files", is_flag=True, help="Print the configuration of the servers that are programs.")
 @console.json_option
-def plan_command(topology: Path, commands: bool, as_json: bool, **choices: Unpack[console.Choices]) -> None:
+def plan_command(
+    topology: Path, commands: bool, files: bool, as_json: bool, **choices: Unpack[console.Choices]
+) -> None:
     """Show what `netlab run` and `netlab up` would make of TOPOLOGY; start nothing.
 
     \b
     Examples:
       netlab plan topologies/web.yaml
       netlab plan topologies/web.yaml --commands
+      netlab plan topologies/web.yaml --files --engine http=nginx
     """  # noqa: D301
     from netlab.cli.running import load_plan
     from netlab.plan import describe
     from netlab.plan.commands import commands as as_commands
+    from netlab.services import showing
 
+    if commands and files:
+        raise UsageError("--commands and --files do not go together", "give one of them")
     plan = load_plan(topology, **choices)
-    if as_json:
+    if files and as_json:
+        console.say_json(showing.data(plan))
+    elif files:
+        console.say(showing.text(plan).rstrip("\n"))
+    elif as_json:
         console.say_json(describe.data(plan))
     elif commands:
         console.say("\n".join(as_commands(plan)))

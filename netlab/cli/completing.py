@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from netlab.errors import NetlabError
+from netlab.topology.vocabulary import ENGINES
 
 
 def labs(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -52,6 +53,12 @@ def planned_nodes(context: click.Context, _: click.Parameter, incomplete: str) -
     with contextlib.suppress(NetlabError, OSError):
         return _fitting((node.name for node in load(Path(path)).nodes), incomplete)
     return []
+
+
+def engines(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """Complete a kind of service and an engine of it."""
+    words = (f"{kind}={engine}" for kind, known in ENGINES.items() for engine in known)
+    return _fitting(words, incomplete)
 
 
 def _fitting(words: Iterable[str], incomplete: str) -> list[str]:

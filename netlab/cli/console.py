@@ -43,16 +43,35 @@ class Seed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
         return seed
 
 
+class EngineOf(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """A kind of service and its engine, as dns=bind9; whether there are such, the plan says."""
+
+    name = "engine"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 — click's signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, str]:
+        """Take it apart."""
+        kind, equals, engine = str(value).partition("=")
+        if not equals:
+            self.fail(f"{value!r} is no KIND=ENGINE, as http=nginx", param, ctx)
+        return kind, engine
+
+
 class Choices(TypedDict):
     """What the command line may decide in place of the topology file; None: the file decides."""
 
     seed: int | None
     backend: str | None
+    engines: dict[str, str]
 
 
 def choices(verb: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that make up `Choices`."""
-    return seed_option(backend_option(verb))
+    return seed_option(backend_option(engine_option(verb)))
 
 
 topology_argument = click.argument("topology", type=click.Path(path_type=Path))
@@ -70,6 +89,16 @@ backend_option = click.option(
     "--backend",
     type=click.Choice(BACKENDS),
     help=f"What nodes are: namespaces or containers; default: the topology's, else {DEFAULT_BACKEND}.",
+)
+engine_option = click.option(
+    "--engine",
+    "engines",
+    type=EngineOf(),
+    callback=lambda _, __, given: dict(given),
+    multiple=True,
+    metavar="KIND=ENGINE",
+    shell_complete=completing.engines,
+    help="What serves, as http=nginx; default: the topology's. May be given once for dns and once for http.",
 )
 out_option = click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Directory of the record."

@@ -73,8 +73,13 @@ def _check_name(name: str, taken: list[str]) -> None:
 def _say_nodes(info: dict[str, Any]) -> None:
     rows = [("node", "addresses", "services")]
     for node, told in info["nodes"].items():
-        rows.append((node, ", ".join(told["addresses"]), ", ".join(told["services"]) or "-"))
+        services = [_service(name, **told["engines"][name]) for name in told["services"]]
+        rows.append((node, ", ".join(told["addresses"]), ", ".join(services) or "-"))
     console.say_table(rows)
+
+
+def _service(name: str, engine: str, version: str | None) -> str:
+    return name if version is None else f"{name} ({engine} {version})"
 
 
 @click.command("down", short_help="End labs that `netlab up` started.")

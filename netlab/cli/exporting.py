@@ -59,6 +59,7 @@ def compose_command(topology: Path, out: Path | None, image: str | None, seed: i
     if out is not None and out.exists() and not _is_ours(out):
         hint = "give another name, or remove it"
         raise UsageError(f"{out} is there already, and no export of netlab's", hint)
+    _require_builtin(loaded)
     place, *contents = _mounts(loaded, topology, out.parent if out is not None else Path())
     _require_same_places(loaded, topology, place, contents)
     name = out.name if out is not None else f"{loaded.name}.compose.yaml"
@@ -118,6 +119,17 @@ def _contents(loaded: Topology) -> list[Path]:
     found = [service.content for service in services if isinstance(service, HttpService)]
     zones = [zone for service in services if isinstance(service, DnsService) for zone in service.zones]
     return list(dict.fromkeys([*found, *(zone.source for zone in zones if zone.source)]))
+
+
+def _require_builtin(loaded: Topology) -> None:
+    """Raise UsageError where a service is more than netlab's own server, which its image has."""
+    for node in loaded.nodes:
+        for service in node.services:
+            if service.engine != "builtin":
+                what = (
+                    f"the service {service.called} of node {node.name} ({service.engine}) cannot be exported"
+                )
+                raise UsageError(what, "a Compose file runs builtin engines alone: leave it out of a copy")
 
 
 def _require_same_places(loaded: Topology, topology: Path, place: Mount, contents: list[Mount]) -> None:

@@ -27,6 +27,7 @@ from netlab.errors import LabError, ServiceError, TimeLimitError, UsageError
 from netlab.kernel.process import Command
 from netlab.lab.record import Record
 from netlab.plan.model import Plan
+from netlab.topology.vocabulary import BACKENDS_WITH_IMAGES
 
 if TYPE_CHECKING:
     from netlab.plan.changes import Change
@@ -228,6 +229,7 @@ def start(
     `warm` imports Scapy while the lab comes up; `visible` are paths under /tmp or /run that it must see.
     Raises MachineError where the machine does not allow it, LabError where it does not come up.
     """
+    _check_programs(plan)
     out = record.path if record is not None else None
     request = Request(plan, out, warm, (*visible, *_content(plan)))
     return Lab(backends.find(plan.backend).start(request), plan.backend, record)
@@ -240,6 +242,7 @@ def start_detached(
 
     The lab holds the record from then on, and this process no longer does.
     """
+    _check_programs(plan)
     out, lock = (record.path, record.lock) if record is not None else (None, None)
     request = Request(plan, out, visible=(*visible, *_content(plan)))
     holds = backends.find(plan.backend).start_detached(request, name, lock=lock)
@@ -282,6 +285,14 @@ def _goes(backend: Backend, name: str) -> bool:
 def running() -> list[str]:
     """Return the names of this user's labs that outlive the command that started them."""
     return sorted({name for backend in backends.BACKENDS for name in backends.find(backend).names()})
+
+
+def _check_programs(plan: Plan) -> None:
+    """Raise MachineError where this machine lacks a server that nodes are to run; an image has its own."""
+    from netlab.lab import engines
+
+    if plan.backend not in BACKENDS_WITH_IMAGES:
+        engines.require(plan)
 
 
 def _content(plan: Plan) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The record of a run: a directory with the capture, the trace, the kernels' counters and the logs.
+"""The record of a run: capture, trace, the kernels' counters, who served with what, and the logs.
 
 The commands of a lab may write to it too, so every name in it is looked at before it is used.
 """
@@ -26,7 +26,8 @@ RUNS = Path("runs")
 MARKER = files.RECORD_MARKER
 _NOTE = b"A run of netlab was recorded in this directory; the next one that is replaces its files.\n"
 _CAPTURE, _TRACE, _KERNEL, _LOGS = "capture.pcapng", "trace.txt", "kernel.json", "logs"
-_FILES = (_CAPTURE, _TRACE, _KERNEL)
+_SERVICES = "services.json"
+_FILES = (_CAPTURE, _TRACE, _KERNEL, _SERVICES)
 _MOST_AT_ONCE = 1000
 _LENT = "Lent to the lab: "  # a line of the marker
 _MOST_NOTED = 4096

@@ -13,13 +13,12 @@ from typing import Any, TypeVar
 from netlab.errors import UsageError
 from netlab.plan.keeping import keep_names
 from netlab.plan.model import Plan, PlannedNode, Port, Route, Rule, Switch
+from netlab.plan.restarts import NONE, cut, needs_restart, said, services_of, why_restart
 from netlab.plan.segments import ETHERNET_MTU
 from netlab.topology.given import Limits
-from netlab.topology.model import DnsService, Service
+from netlab.topology.model import DnsService
 from netlab.topology.recordings import Capture
 
-NONE = "none"
-_MOST_SHOWN = 60
 _LATER = "for what starts from now on"
 _NEW_START = "end the lab and start it again: netlab down, netlab up"
 
@@ -128,6 +127,7 @@ _NODE = {
     "provisions",
     "router",
     "routes",
+    "trusts",
 }
 _PROVISIONS = {"environment", "sysctls", "files", "limits"}
 
@@ -140,17 +140,32 @@ def _others(old: Any, new: Any, compared: set[str]) -> Iterator[tuple[str, Any, 
             yield each.name, before, after
 
 
-def _said(value: object) -> str:
-    return _cut(NONE if value is None else str(value))
-
-
 def _lab_refusals(old: Plan, new: Plan) -> Iterator[str]:
+    trusted = ["https" if any(node.trusts for node in plan.nodes) else NONE for plan in (old, new)]
+    if trusted[0] != trusted[1]:
+        yield f"authorities that nodes believe {trusted[0]} → {trusted[1]}"
+    signers = (_signers(old), _signers(new))
+    for zone in dict.fromkeys([*signers[0], *signers[1]]):
+        before, after = (each.get(zone, NONE) for each in signers)
+        if before != after:
+            yield f"who signs the zone {zone} {before} → {after}"
     for name, before, after in _others(old, new, _PLAN):
-        yield f"{name} {_said(before)} → {_said(after)}"
+        yield f"{name} {said(before)} → {said(after)}"
     ours = _SWITCH if old.seed == new.seed else _SWITCH | {"mac"}
     for one, other in _both(_named(old.switches), _named(new.switches)):
         for name, before, after in _others(one, other, ours):
-            yield f"{one.name}: {name} {_said(before)} → {_said(after)}"
+            yield f"{one.name}: {name} {said(before)} → {said(after)}"
+
+
+def _signers(plan: Plan) -> dict[str, str]:
+    """Return the node that signs each zone, with keys that are made as a lab starts."""
+    return {
+        zone.origin.lower(): node.name
+        for node in plan.nodes
+        for service in node.services
+        if isinstance(service, DnsService) and service.dnssec
+        for zone in service.zones
+    }
 
 
 def _lab(old: Plan, new: Plan) -> Iterator[Change]:
@@ -192,11 +207,11 @@ def _node_refusals(old: PlannedNode, new: PlannedNode) -> Iterator[str]:
         if name == "start":
             yield f"{new.name}: start-up commands, which run as a node comes up"
         else:
-            yield f"{new.name}: {name} {_said(before)} → {_said(after)}"
+            yield f"{new.name}: {name} {said(before)} → {said(after)}"
     ports = ({port.interface: port for port in node.ports} for node in (old, new))
     for one, other in _both(*ports):
         for name, before, after in _others(one, other, _PORT):
-            yield f"{new.name}: {name} of {one.interface} {_said(before)} → {_said(after)}"
+            yield f"{new.name}: {name} of {one.interface} {said(before)} → {said(after)}"
 
 
 def _node(old: PlannedNode, new: PlannedNode) -> Iterator[Change]:
@@ -273,9 +288,9 @@ def _by_name(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
 def _given(old: PlannedNode, new: PlannedNode) -> Iterator[Change]:
     before, after = old.provisions, new.provisions
     variables = (before.environment, after.environment)
-    yield from _items(new.name, "environment", *map(dict, variables), words=_cut, note=_LATER)
+    yield from _items(new.name, "environment", *map(dict, variables), words=cut, note=_LATER)
     sysctls = (before.sysctls, after.sysctls)
-    yield from _items(new.name, "sysctl", *map(dict, sysctls), words=_cut)
+    yield from _items(new.name, "sysctl", *map(dict, sysctls), words=cut)
     files = ({file.path: file for file in one.files} for one in (before, after))
     for change in _items(new.name, "file", *files):
         in_place = None not in (change.before, change.after)
@@ -289,7 +304,7 @@ _LIMITS = tuple(each.name.replace("_", "-") for each in fields(Limits))
 
 
 def _limits(limits: Limits) -> tuple[str, ...]:
-    return tuple(_said(getattr(limits, each.name)) for each in fields(limits))
+    return tuple(said(getattr(limits, each.name)) for each in fields(limits))
 
 
 def _services(old: PlannedNode, new: PlannedNode) -> Iterator[Change]:
@@ -300,39 +315,9 @@ def _services(old: PlannedNode, new: PlannedNode) -> Iterator[Change]:
             before_and_after = (None if one is None else "", None if other is None else "")
             yield Change(new.name, "service", name, *before_and_after)
         elif needs_restart(old, new, name):
-            why = _why_restart(one, other) or "its node's IPv6 changed"
+            what = "IPv6" if old.has_ipv6 != new.has_ipv6 else "addresses"
+            why = why_restart(one, other) or f"its node's {what} changed"
             yield Change(new.name, "service", name, note=why)
-
-
-def services_of(node: PlannedNode) -> dict[str, Service]:
-    """Return a node's services by the word that messages and logs have for each."""
-    return {service.kind: service for service in node.services}
-
-
-def needs_restart(old: PlannedNode, new: PlannedNode, name: str) -> bool:
-    """Whether a service that both have is another one, or listens elsewhere: on IPv6 too, or no longer."""
-    differs = services_of(old)[name] != services_of(new)[name]
-    return differs or old.has_ipv6 != new.has_ipv6
-
-
-def _why_restart(old: Service, new: Service) -> str:
-    if type(old) is not type(new):
-        return "it is another kind of service"
-    told: list[str] = []
-    for each in fields(new):
-        before, after = getattr(old, each.name), getattr(new, each.name)
-        if before == after:
-            continue
-        if each.name == "zones" and isinstance(new, DnsService):
-            told += _zones({zone.origin: zone for zone in before}, {zone.origin: zone for zone in after})
-        else:
-            told.append(f"{each.name} {_said(before)} → {_said(after)}")
-    return ", ".join(told)
-
-
-def _zones(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[str]:
-    for change in _items("", "zone", old, new):
-        yield str(change)
 
 
 # -- shared ----------------------------------------------------------------------------------------------
@@ -373,8 +358,3 @@ def _items(
             if before == after:  # they differ beyond what is shown
                 before = after = ""
             yield Change(subject, aspect, name, before, after, note)
-
-
-def _cut(text: str) -> str:
-    shown = text if text.isprintable() else repr(text)
-    return shown if len(shown) <= _MOST_SHOWN else shown[:_MOST_SHOWN] + "…"

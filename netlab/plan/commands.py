@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from netlab.plan import provisions, segments
 from netlab.plan.model import Plan, PlannedNode, Port, Switch
 from netlab.plan.rules import base_chain
+from netlab.topology.model import ExecService
 
 
 def commands(plan: Plan) -> list[str]:
@@ -67,6 +68,9 @@ def _node(node: PlannedNode, first: PlannedNode, fabric: str, bridges: dict[str,
     yield from _files(node, first)
     yield from provisions.file_commands(node)
     for service in node.services:
+        if isinstance(service, ExecService):
+            yield from provisions.exec_commands(node, service)
+            continue
         yield f"# Here netlab starts the {service.kind} service ({service.engine}) in {node.name}."
     yield from provisions.start_commands(node)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from netlab.plan import provisions, segments
+from netlab.plan import provisions, segments, serving
 from netlab.plan.model import Plan, PlannedNode, Rule
-from netlab.topology.model import DnsService, Service, Zone
 from netlab.topology.recordings import Capture
 from netlab.topology.vocabulary import DEFAULT_BACKEND
 
@@ -30,7 +29,7 @@ def text(plan: Plan) -> str:
 def _node(node: PlannedNode) -> Iterable[str]:
     """Yield what is special about a node, if anything is."""
     rows = segments.route_rows(node)
-    rows += [("service", service.kind, _service(service)) for service in node.services]
+    rows += [("service", *serving.row(service)) for service in node.services]
     rows += [("rule", rule.name, f"{rule.chain}: {rule.nft}") for rule in node.rules]
     rows += [("nft", "", _count(node.nft.text.count("\n"), "line"))] if node.nft else []
     rows += provisions.rows(node)
@@ -41,13 +40,6 @@ def _node(node: PlannedNode) -> Iterable[str]:
         yield f"  image  {node.image}"  # apart: a long one would push the columns away
     if rows:
         yield from ("  " + line for line in _aligned(rows))
-
-
-def _service(service: Service) -> str:
-    if isinstance(service, DnsService):
-        zones = (f"{zone.origin} ({_count(len(zone.records), 'record')})" for zone in service.zones)
-        return f"{service.engine}, port 53, serves {', '.join(zones)}"
-    return f"{service.engine}, port {service.port}, serves {service.content}"
 
 
 def _capture(capture: Capture) -> tuple[str, str]:
@@ -125,7 +117,7 @@ def _node_data(node: PlannedNode) -> dict[str, Any]:
         "files": dict(node.files),
         "sysctls": dict(node.sysctls),
         "rules": [_rule_data(rule) for rule in node.rules],
-        "services": [_service_data(service) for service in node.services],
+        "services": [serving.data(service) for service in node.services],
         **provisions.data(node),
     } | ({"nft": node.nft.text} if node.nft else {})
 
@@ -139,19 +131,3 @@ def _rule_data(rule: Rule) -> dict[str, Any]:
         "matches": [list(match) for match in rule.matches],
         "verdict": rule.verdict,
     }
-
-
-def _service_data(service: Service) -> dict[str, Any]:
-    common = {"kind": service.kind, "engine": service.engine}
-    if isinstance(service, DnsService):
-        return common | {"zones": [_zone_data(zone) for zone in service.zones]}
-    return common | {"content": str(service.content), "port": service.port}
-
-
-def _zone_data(zone: Zone) -> dict[str, Any]:
-    records = [
-        {"owner": record.owner, "type": record.type, "rdata": record.rdata}
-        | ({} if record.ttl is None else {"ttl": record.ttl})
-        for record in zone.records
-    ]
-    return {"origin": zone.origin, "records": records}

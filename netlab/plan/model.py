@@ -99,6 +99,7 @@ class PlannedNode:
     A `router` forwards. `routes` are all but those to its own networks.
     `image` is the container image in whose file system its commands run; None: the backend's own.
     `provisions` are the file's own words; its sysctls are the last of `sysctls`.
+    One that `trusts` takes the lab's own certificate authorities for those of the world.
     """
 
     name: str
@@ -112,6 +113,7 @@ class PlannedNode:
     provisions: Provisions = field(default_factory=Provisions)
     router: bool = False
     routes: tuple[Route, ...] = ()
+    trusts: bool = False
 
     @property
     def address(self) -> IPv4Address | IPv6Address:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Interface
 
 from netlab.errors import Fault, InputError, Place, UsageError
 from netlab.plan.model import Plan, PlannedNode, Port, Switch
@@ -11,13 +10,11 @@ from netlab.plan.names import InterfaceNames, Macs
 from netlab.plan.provisions import provided
 from netlab.plan.routes import routes
 from netlab.plan.rules import rules as rules_of
+from netlab.plan.serving import has_https, planned
 from netlab.plan.sysctls import sysctls
+from netlab.plan.ways import Ways
 from netlab.topology.model import Interface, Network, Node, Topology
-from netlab.topology.routing import on, reached
 from netlab.topology.vocabulary import BACKENDS, BACKENDS_WITH_IMAGES
-
-# Version of IP → the networks from which it leads to the name server.
-_Ways = Mapping[int, set[str]]
 
 
 def plan(topology: Topology, seed: int, backend: str) -> Plan:
@@ -30,7 +27,7 @@ def plan(topology: Topology, seed: int, backend: str) -> Plan:
         for one in topology.networks
     )
     networks = {network.name: network for network in topology.networks}
-    hosts, ways, resolving = _hosts(topology), routes(topology), _ways_to_resolver(topology)
+    hosts, ways, leading, trusts = _hosts(topology), routes(topology), Ways(topology), has_https(topology)
     nodes = []
     for node in topology.nodes:
         ports = tuple(
@@ -51,7 +48,7 @@ def plan(topology: Topology, seed: int, backend: str) -> Plan:
         files = (
             ("/etc/hostname", node.name + "\n"),
             ("/etc/hosts", hosts),
-            ("/etc/resolv.conf", _resolv_conf(topology, node, resolving)),
+            ("/etc/resolv.conf", _resolv_conf(topology, node, leading)),
         )
         rules = rules_of(node)
         parameters = sysctls(
@@ -65,7 +62,8 @@ def plan(topology: Topology, seed: int, backend: str) -> Plan:
             files=files,
             sysctls=parameters,
             rules=rules,
-            services=node.services,
+            services=planned(node, topology, leading),
+            trusts=trusts,
             image=node.image,
             nft=node.nft,
             router=node.router,
@@ -129,30 +127,8 @@ def _hosts(topology: Topology) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _resolv_conf(topology: Topology, node: Node, ways: _Ways) -> str:
+def _resolv_conf(topology: Topology, node: Node, leading: Ways) -> str:
     if topology.resolver is None:
         return "# this lab has no name server\n"
-    server = _reachable(topology.node(topology.resolver), node, ways)
+    server = leading.address(topology.node(topology.resolver), node)
     return f"search {topology.search}\nnameserver {server}\noptions timeout:1 attempts:2\n"
-
-
-def _ways_to_resolver(topology: Topology) -> _Ways:
-    if topology.resolver is None:
-        return {}
-    server = topology.node(topology.resolver)
-    return {version: reached(topology.nodes, server, version) for version in (4, 6)}
-
-
-def _reachable(server: Node, node: Node, ways: _Ways) -> IPv4Address | IPv6Address:
-    """Return the server's address on a network that it shares with the node, else its first; one that is up.
-
-    Of IPv4 where that leads there.
-    """
-    shared = {interface.network for interface in node.interfaces if interface.up}
-    up = [interface for interface in server.interfaces if interface.up] or list(server.interfaces)
-    up.sort(key=lambda one: one.network not in shared)
-    first: list[IPv4Address | IPv6Address] = [one.address for one in up if one.address]
-    second: list[IPv4Address | IPv6Address] = [one.address6 for one in up if one.address6]
-    if node.name != server.name and ways[4].isdisjoint(on(node, 4)):
-        first, second = second, first
-    return (*first, *second)[0]

@@ -13,7 +13,7 @@ from typing import Any
 
 from netlab.plan.model import PlannedNode
 from netlab.topology.given import GivenFile, Limits, LogMatches, PortOpen, Ready, Startup, Succeeds
-from netlab.topology.model import Node
+from netlab.topology.model import ExecService, Node
 
 _MOST_SHOWN = 60  # characters of a value; a longer one would push the columns away
 
@@ -64,7 +64,12 @@ def _file(file: GivenFile) -> str:
 
 def _startup(one: Startup) -> str:
     until = "it has ended" if one.ready is None else str(one.ready)
-    return f"{_cut(shlex.join(one.argv))}; for at most {one.within} s, until {until}"
+    return f"{shown_command(one.argv)}; for at most {one.within} s, until {until}"
+
+
+def shown_command(argv: tuple[str, ...]) -> str:
+    """Return a command's words for the eye, cut where they are many."""
+    return _cut(shlex.join(argv))
 
 
 def _limits(limits: Limits) -> Iterator[tuple[str, str]]:
@@ -109,12 +114,13 @@ def data(node: PlannedNode) -> dict[str, Any]:
         "environment": dict(given.environment),
         "given_files": [_file_data(file) for file in given.files],
         "limits": {word: value for word, value in limits.items() if value is not None},
-        "start": [_startup_data(one) for one in given.start],
+        "start": [startup_data(one) for one in given.start],
     }
     return {word: value for word, value in told.items() if value}
 
 
-def _startup_data(one: Startup) -> dict[str, Any]:
+def startup_data(one: Startup) -> dict[str, Any]:
+    """Return a command that goes on, or has to end, by the words of the language."""
     return {"run": list(one.argv), "ready": _ready_data(one.ready), "within": one.within}
 
 
@@ -151,6 +157,14 @@ def file_commands(node: PlannedNode) -> Iterator[str]:
         else:
             target = shlex.quote(f"/etc/netns/{node.name}/{file.path[5:]}")
             yield f"printf %s {shlex.quote(text)} > {target}  # shown if /etc has one too"
+
+
+def exec_commands(node: PlannedNode, service: ExecService) -> Iterator[str]:
+    """Yield how a service of the file's own words is started."""
+    given = [f"{name}={value}" for name, value in node.provisions.environment]
+    words = ["ip", "netns", "exec", node.name, *(["env", *given] if given else []), *service.startup.argv]
+    until = "" if service.startup.ready is None else f", and wait until {service.startup.ready}"
+    yield f"{shlex.join(words)} &  # the service {service.name}{until}"
 
 
 def start_commands(node: PlannedNode) -> Iterator[str]:

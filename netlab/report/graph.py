@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from netlab.plan.model import Plan, PlannedNode, Port, Switch
-from netlab.topology.model import DnsService, Service
+from netlab.topology.model import DnsService, ExecService, Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,11 @@ def facts(node: PlannedNode) -> list[str]:
 
 
 def _service(service: Service) -> str:
+    if isinstance(service, ExecService):
+        return service.called
     words = service.kind if service.engine == "builtin" else f"{service.kind} ({service.engine})"
     if isinstance(service, DnsService):
-        return " ".join([words, *(zone.origin or "." for zone in service.zones)])
+        return " ".join([words, *(zone.origin for zone in service.zones)])
     return f"{words} port {service.port}"
 
 

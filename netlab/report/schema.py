@@ -218,4 +218,6 @@ def _complete_section(section: Section) -> Schema:
         made["properties"] = properties
     if section.one_of:
         made |= {"if": {"type": "object"}, "then": {"oneOf": [_there(name) for name in section.one_of]}}
+    if section.any_of:
+        made |= {"if": {"type": "object"}, "then": {"anyOf": [_there(name) for name in section.any_of]}}
     return made

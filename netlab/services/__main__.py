@@ -58,6 +58,9 @@ def _bound(node: Node) -> list[Server]:
     servers = []
     addresses = every_address(ipv6=any(one.address6 for one in node.interfaces))
     for service in node.services:
+        if (service.kind, service.engine) not in ENGINES:
+            what = f"the service {service.called} of node {node.name} is served by {service.engine}"
+            raise UsageError(what, "here builtin engines serve alone: use `netlab up`")
         server = ENGINES[service.kind, service.engine](service, addresses, _say)
         server.bind()
         _say(f"{service.kind} ({service.engine}) of node {node.name} serves")

@@ -1,11 +1,18 @@
-"""Which engine serves what: one dict, read by whoever starts a service."""
+"""Which engine serves what: two dicts, read by whoever starts a service.
+
+An engine is a server of netlab's own, or a program of the machine's (`netlab.services.programs`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
 
 from netlab.topology.model import DnsService, HttpService, Service
+
+if TYPE_CHECKING:
+    from netlab.services.programs import Engine
 
 Log = Callable[[str], None]
 
@@ -47,3 +54,20 @@ ENGINES: dict[tuple[str, str], Callable[[Service, Sequence[str], Log], Server]] 
     ("dns", "builtin"): _builtin_dns,
     ("http", "builtin"): _builtin_http,
 }
+
+# Each module has its engine as ENGINE.
+PROGRAMS = {
+    ("dns", "bind9"): "netlab.services.bind9",
+    ("dns", "dnsmasq"): "netlab.services.dnsmasq",
+    ("http", "nginx"): "netlab.services.nginx",
+    ("http", "caddy"): "netlab.services.caddy",
+}
+
+
+def program(service: Service) -> Engine | None:
+    """Return the engine of a service that a program of the machine's serves; None for any other."""
+    name = PROGRAMS.get((service.kind, service.engine))
+    if name is None:
+        return None
+    engine: Engine = import_module(name).ENGINE
+    return engine

@@ -82,6 +82,9 @@ class _Checking:
         if section.one_of and sum(name in known for name in section.one_of) != 1:
             hint = f"write one of {', '.join(section.one_of)}"
             self.faults.add(value.mark, "just one of these keys must be there", hint)
+        if section.any_of and not known.keys() & set(section.any_of):
+            hint = f"write one of {', '.join(section.any_of)}"
+            self.faults.add(value.mark, "one of these keys must be there", hint)
 
     def _by_name(self, value: Mapping, shape: ByName) -> None:
         for key, entry in value.entries:

@@ -67,6 +67,14 @@ class Startup:
 
 
 @dataclass(frozen=True, slots=True)
+class Config:
+    """A server's configuration by the user's own hand; `origin` is its file, as the topology names it."""
+
+    text: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What each command of a node may use: bytes of address space, processes, seconds of CPU, open files."""
 

@@ -19,8 +19,9 @@ from netlab.topology.pointing import check_names
 from netlab.topology.policies import addresses, with_policies
 from netlab.topology.provisions import time_limit, with_provisions
 from netlab.topology.reader import Mapping, Scalar, Value, read
+from netlab.topology.resolvers import with_resolvers
 from netlab.topology.rewriting import rewrite
-from netlab.topology.services import Host, services
+from netlab.topology.services import Host, places, services
 from netlab.topology.zonefile import Sources
 
 _ONE_NODE = "at least one node, as {client: }"
@@ -95,6 +96,7 @@ class _Loading:
         nodes = routing.with_routes(nodes, {one.name: one.policies for one in drafts}, segments, faults)
         nodes = with_policies(nodes, {draft.name: draft.policies for draft in drafts}, segments, faults)
         nodes = with_provisions(nodes, {one.name: one.policies for one in drafts}, self.directory, faults)
+        nodes = with_resolvers(nodes, {one.name: one.services for one in drafts}, faults)
         resolver = self._resolver(top.get("resolver"), nodes)
         for _, kind in values.entries(top.get("kinds"), "kinds by name", faults) or ():
             check(kind, NODE, faults)
@@ -154,11 +156,12 @@ class _Loading:
         attachments: tuple[Attachment, ...] = ()
         if known is not None and declared is not None:
             attachments = addressing.attachments(key, known, declared, self.faults)
-        places, image = {key.text: self.faults.place(key.mark)}, None
+        known_places, image = {key.text: self.faults.place(key.mark)}, None
+        known_places |= places((known or {}).get("services"), key.text, self.faults)
         if known and (named := known.get("image")):
-            places[f"{key.text}.image"] = self.faults.place(named.mark)
+            known_places[f"{key.text}.image"] = self.faults.place(named.mark)
             image = images.image(named, self.faults)
-        return _Draft(key, attachments, (known or {}).get("services"), known or {}, image, places)
+        return _Draft(key, attachments, (known or {}).get("services"), known or {}, image, known_places)
 
     def _node(
         self, draft: _Draft, given: dict[tuple[str, str], Interface], search: str, sources: Sources

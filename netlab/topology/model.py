@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
 from netlab.errors import Place
-from netlab.topology.given import Provisions
+from netlab.topology.given import Config, Provisions, Startup
 from netlab.topology.recordings import Capture
 from netlab.topology.rules import Filter, Nat, RawRules
 from netlab.topology.vocabulary import DEFAULT_BACKEND
@@ -83,24 +83,72 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class DnsService:
-    """An authoritative DNS server on port 53, UDP and TCP."""
+    """A DNS server on port 53, UDP and TCP: authoritative for its zones, which `dnssec` signs as it starts.
 
-    zones: tuple[Zone, ...]
+    What it does not know it asks of the servers `forward`, nodes by name or addresses, or, `recursive`, of
+    the servers of the zones, beginning with the nodes `root`. The plan makes these addresses and `hints`,
+    and names the signed zones whose keys it is to be told, `anchors`.
+    """
+
+    zones: tuple[Zone, ...] = ()
     engine: str = "builtin"
+    forward: tuple[str, ...] = ()
+    recursive: bool = False
+    root: tuple[str, ...] = ()
+    dnssec: bool = False
+    config: Config | None = None
+    hints: tuple[Record, ...] = ()
+    anchors: tuple[str, ...] = ()
     kind: str = field(default="dns", init=False)
+
+    @property
+    def called(self) -> str:
+        """What messages and its log call it."""
+        return self.kind
 
 
 @dataclass(frozen=True, slots=True)
 class HttpService:
-    """An HTTP/1.1 server; `content` is the absolute path of the directory that it serves."""
+    """An HTTP/1.1 server; `content` is the absolute path of the directory that it serves.
+
+    With `https` it serves the same on port 443, under the `names` and addresses that the plan finds for it.
+    """
 
     content: Path
     port: int = 80
     engine: str = "builtin"
+    https: bool = False
+    config: Config | None = None
+    names: tuple[str, ...] = ()
     kind: str = field(default="http", init=False)
 
+    @property
+    def called(self) -> str:
+        """What messages and its log call it."""
+        return self.kind
 
-Service = DnsService | HttpService
+
+@dataclass(frozen=True, slots=True)
+class ExecService:
+    """A command that goes on for as long as the lab: ready as a start-up command is, or once it runs.
+
+    `restart` is one of `vocabulary.RESTARTS`; `stop`, one of STOP_SIGNALS, asks it to end when the lab does.
+    """
+
+    name: str
+    startup: Startup
+    restart: str = "never"
+    stop: str = "TERM"
+    engine: str = field(default="exec", init=False)
+    kind: str = field(default="exec", init=False)
+
+    @property
+    def called(self) -> str:
+        """What messages call it."""
+        return f"exec {self.name}"
+
+
+Service = DnsService | HttpService | ExecService
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +179,9 @@ class Topology:
 
     `resolver` names the node whose address goes into every node's resolv.conf (None: no DNS);
     `search` is that file's search domain. `backend` is one of `vocabulary.BACKENDS`. `places` maps a
-    node's name, and with ".image" behind it that of its image, to where it stands in the file, for errors
-    that are found later than here. `time_limit` are the seconds after which a command is ended.
+    node's name, and with ".image" behind it that of its image, with ".http" a service and with ".http.port"
+    a key of it, to where it stands in the file, for errors that are found later than here.
+    `time_limit` are the seconds after which a command is ended.
     """
 
     name: str

@@ -1,4 +1,7 @@
-"""The services of a node: which engine, with what."""
+"""The services of a node: which engine, with what.
+
+Counterpart: `netlab.topology.resolvers`, which reads what names other nodes, once all of them are known.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,24 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
-from netlab.topology import values, zones
+from netlab.errors import Place
+from netlab.topology import engines, reader, values, zones
+from netlab.topology.execs import execs
 from netlab.topology.faults import Faults, shown
 from netlab.topology.files import beside
+from netlab.topology.given import Config
 from netlab.topology.language import SERVICE_KEYS
-from netlab.topology.model import DnsService, HttpService, Service
+from netlab.topology.model import DnsService, HttpService, Service, Zone
 from netlab.topology.reader import Scalar, Value
 from netlab.topology.vocabulary import ENGINES, PORTS
 from netlab.topology.zonefile import Sources
 
 DNS_PORT = 53
 HTTP_PORT = 80
+HTTPS_PORT = 443
+_MOST_CONFIG = 1 << 20  # bytes
 _CONTENT = "a directory, relative to this file, as www"
+_CONFIG = "the path of a file, relative to this one, as my-server.conf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,46 +42,113 @@ class Host:
 
 
 def services(value: Value | None, host: Host, faults: Faults) -> tuple[Service, ...]:
-    """Return a node's services in the order of the file."""
+    """Return a node's services in the order of the file, the exec services last."""
     found = values.entries(value, "services by name, as {http: {content: www}}", faults) or ()
     read: list[Service] = []
     kinds = {key.text for key, _ in found}
+    commands = None
     for key, entry in found:
         if key.text not in SERVICE_KEYS:
             hint = values.suggest(key.text, tuple(SERVICE_KEYS))
             faults.add(key.mark, f"unknown service {shown(key.text)}", hint)
             continue
+        if key.text == "exec":
+            commands = entry
+            continue
         expected = f"its keys, out of {', '.join(SERVICE_KEYS[key.text])}"
         known = values.fields(entry, SERVICE_KEYS[key.text], expected, faults)
         if known is None:
             continue
-        engine = "builtin"
-        if "engine" in known:
-            engine = values.one_of(known["engine"], ENGINES[key.text], "engine", faults) or engine
-        if key.text == "dns":
-            read.append(_dns(key, known, engine, host, faults))
-        elif service := _http(key, known, engine, host, faults):
-            read.append(service)
-            if service.port == DNS_PORT and "dns" in kinds:
-                faults.add(known["port"].mark, "port 53 is the dns service's", "choose another, as 80")
+        service = _service(key, known, host, faults)
+        if service is None:
+            continue
+        read.append(service)
+        if isinstance(service, HttpService) and service.port == DNS_PORT and "dns" in kinds:
+            faults.add(known["port"].mark, "port 53 is the dns service's", "choose another, as 80")
+        _check_engine(service, key, known, faults)
+    if commands is not None:
+        read += execs(commands, taken(read), faults)
     return tuple(read)
+
+
+def taken(of: Sequence[Service]) -> dict[tuple[str, int], str]:
+    """Return the ports that services listen on, by transport and number, and whose each is."""
+    ports: dict[tuple[str, int], str] = {}
+    for service in of:
+        if isinstance(service, DnsService):
+            ports |= {("udp", DNS_PORT): "dns", ("tcp", DNS_PORT): "dns"}
+        elif isinstance(service, HttpService):
+            ports[("tcp", service.port)] = "http"
+            if service.https:
+                ports[("tcp", HTTPS_PORT)] = "http"
+    return ports
+
+
+def places(value: Value | None, node: str, faults: Faults) -> dict[str, Place]:
+    """Return where a node's services and their keys stand, as `Topology.places` has them."""
+    found: dict[str, Place] = {}
+    for kind, entry in value.entries if isinstance(value, reader.Mapping) else ():
+        found[f"{node}.{kind.text}"] = faults.place(kind.mark)
+        for key, _ in entry.entries if isinstance(entry, reader.Mapping) else ():
+            found[f"{node}.{kind.text}.{key.text}"] = faults.place(key.mark)
+    return found
+
+
+def _service(key: Scalar, known: dict[str, Value], host: Host, faults: Faults) -> Service | None:
+    engine = "builtin"
+    if "engine" in known:
+        engine = values.one_of(known["engine"], ENGINES[key.text], "engine", faults) or engine
+    return (_dns if key.text == "dns" else _http)(key, known, engine, host, faults)
+
+
+def _check_engine(service: Service, key: Scalar, known: dict[str, Value], faults: Faults) -> None:
+    """Note what a service asks for that its engine cannot do."""
+    for word, value in known.items():
+        if (
+            isinstance(value, Scalar)
+            and value.kind == "bool"
+            and value.text.lower() in ("false", "no", "off")
+        ):
+            continue
+        if found := engines.inability(service.kind, service.engine, word):
+            faults.add(value.mark, *found)
+    if not faults and (found := engines.unfit(service)):
+        faults.add(known["engine"].mark if "engine" in known else key.mark, *found)
 
 
 def _dns(key: Scalar, known: dict[str, Value], engine: str, host: Host, faults: Faults) -> DnsService:
     server = zones.Server(f"{host.name}.{host.search}.", host.search, host.addresses, host.sources, engine)
-    return DnsService(zones.zones(known.get("zones"), server, key.mark, faults), engine)
+    asks = "forward" in known or "recursive" in known  # it may have nothing of its own
+    served: tuple[Zone, ...] = ()
+    if "zones" in known or not asks:
+        served = zones.zones(known.get("zones"), server, key.mark, faults)
+    dnssec = values.truth(known["dnssec"], faults) if "dnssec" in known else False
+    if dnssec and not served:
+        faults.add(known["dnssec"].mark, "no zone to sign", "write zones:, or leave dnssec out")
+    config = _config(known.get("config"), host, faults)
+    return DnsService(served, engine, dnssec=bool(dnssec), config=config)
 
 
 def _http(
     key: Scalar, known: dict[str, Value], engine: str, host: Host, faults: Faults
 ) -> HttpService | None:
     port = values.integer(known["port"], *PORTS, faults) if "port" in known else HTTP_PORT
+    https = values.truth(known["https"], faults) if "https" in known else False
+    config = _config(known.get("config"), host, faults)
     if "content" not in known:
         faults.add(key.mark, "an http service without content", f"write content: and {_CONTENT}")
         return None
-    value = known["content"]
+    content = _content(known["content"], host, faults)
+    if content is None or port is None:
+        return None
+    if https and port == HTTPS_PORT:
+        faults.add(known["port"].mark, "port 443 is that of https", "choose another, as 80")
+    return HttpService(content, port, engine, bool(https), config)
+
+
+def _content(value: Value, host: Host, faults: Faults) -> Path | None:
     word = values.text(value, _CONTENT, faults, bool)
-    if word is None or port is None:
+    if word is None:
         return None
     content = beside(value.mark, host.directory) / word
     try:
@@ -85,7 +161,28 @@ def _http(
         )
         faults.add(value.mark, what, "make it, or correct the path: it is relative to this file")
         return None
-    return HttpService(content.resolve(), port, engine)
+    return content.resolve()
+
+
+def _config(value: Value | None, host: Host, faults: Faults) -> Config | None:
+    """Return the text of a server's own configuration."""
+    word = None if value is None else values.text(value, _CONFIG, faults, bool)
+    if value is None or word is None:
+        return None
+    path = beside(value.mark, host.directory) / word
+    try:
+        if not path.exists():
+            hint = "make it, or correct the path: it is relative to this file"
+            faults.add(value.mark, f"there is no file {shown(word)}", hint)
+        elif not path.is_file() or path.stat().st_size > _MOST_CONFIG:
+            what = f"{shown(word)} is no regular file of at most 1 MiB"
+            faults.add(value.mark, what, f"write {_CONFIG}")
+        else:
+            return Config(path.read_text(encoding="utf-8"), word)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "it is not UTF-8"
+        faults.add(value.mark, f"{shown(word)} cannot be read: {reason}", f"write {_CONFIG}")
+    return None
 
 
 def _exists(path: Path) -> bool:

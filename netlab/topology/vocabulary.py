@@ -11,10 +11,14 @@ DEFAULT_BACKEND = "netns"
 # In the others, a node's programs are the machine's own.
 BACKENDS_WITH_IMAGES = ("docker",)
 
+# Kind of service → what can serve it; `netlab.topology.engines` says what each can do.
 ENGINES = {
-    "dns": ("builtin",),
-    "http": ("builtin",),
+    "dns": ("builtin", "bind9", "dnsmasq"),
+    "http": ("builtin", "nginx", "caddy"),
 }
+# Whether an exec service is started again when it has ended.
+RESTARTS = ("never", "on-failure", "always")
+STOP_SIGNALS = ("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL")
 
 # Kind → what it does with a frame.
 NETWORK_KINDS = {

@@ -142,7 +142,12 @@ def test_up_for_programs(desk: Desk) -> None:
     told = json.loads(done.stdout)
     assert [told] == json.loads(desk.netlab("ps", "--json").stdout)
     assert (told["lab"], told["name"], told["seed"], told["backend"]) == ("mine", "web", 7, "netns")
-    assert told["nodes"]["web"] == {"addresses": ["10.0.0.80/24"], "services": ["http"], "image": None}
+    assert told["nodes"]["web"] == {
+        "addresses": ["10.0.0.80/24"],
+        "services": ["http"],
+        "engines": {"http": {"engine": "builtin", "version": None}},
+        "image": None,
+    }
 
 
 def test_ps_while_labs_come_and_go(desk: Desk) -> None:

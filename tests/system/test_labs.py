@@ -170,6 +170,7 @@ def test_the_record_is_complete(runs: Runs, name: str) -> None:
         "capture.pcapng",
         "kernel.json",
         "logs",
+        "services.json",
         "trace.txt",
     ]
     assert sorted(path.name for path in (out / "logs").iterdir()) == ["dns-dns.log", "web-http.log"]

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.system import engines
+
 BIN = Path(sys.executable).parent
 SECONDS = 60
 
@@ -78,6 +80,15 @@ def test_the_commands_of_containers_run(root: Path, scratch: Path, base: str) ->
         typed = line.replace("--pull", f"--base {base}")
         typed = typed.replace("make ", f"make -C {root} ").replace("runs/", f"{scratch}/runs/")
         done = run(typed, scratch)
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+
+
+def test_the_commands_of_servers_run(root: Path, scratch: Path) -> None:
+    """So does each line that wants the machine's own servers."""
+    engines.need("bind9", "nginx")
+    (block,) = [one for one in blocks((root / "README.md").read_text(), "sh") if "--engine" in one]
+    for line in block.splitlines():
+        done = run(line, scratch)
         assert done.returncode == 0, (line, done.stdout, done.stderr)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from netlab.plan.model import Plan, PlannedNode
 from netlab.plan.seal import IMAGE_CAPABILITIES, NODE_CAPABILITIES, NODE_LIMITS, Limits
+from netlab.services.engines import PROGRAMS
 
 LAB, USER, NAME, ROLE, NODE = (f"netlab.{word}" for word in ("lab", "user", "name", "role", "node"))
 FABRIC, IMAGE = "fabric", "image"
@@ -129,11 +130,13 @@ def node(lab: Lab, planned: PlannedNode, processes: str) -> dict[str, Any]:
 def image(lab: Lab, planned: PlannedNode, processes: str, network: str) -> dict[str, Any]:
     """Return what the engine is told to create for a node's own image; it joins the node's `network`.
 
-    Its standard input stays open: a shell, which many images start, waits there.
+    Its standard input stays open: a shell, which many images start, waits there. So does the one that stands
+    in for the image's own command where that might be the server that netlab is to start in it.
     """
     host = _host(lab, IMAGE_CAPABILITIES, NODE_LIMITS)
     host |= {"NetworkMode": network, "PidMode": processes}
-    return {
+    serves = any((service.kind, service.engine) in PROGRAMS for service in planned.services)
+    return ({"Entrypoint": ["sh"], "Cmd": []} if serves else {}) | {
         "Image": planned.image,
         "OpenStdin": True,
         "Env": [f"{PLACE}=image/{planned.name}"],

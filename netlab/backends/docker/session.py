@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from netlab.backends.docker.engine import Engine
     from netlab.plan.changes import Change
 
-_RECORDED = re.compile(r"[\w-]+\.pcapng|kernel\.json|logs/[\w.-]+\.log", re.ASCII)
+_RECORDED = re.compile(r"[\w-]+\.pcapng|(kernel|services)\.json|logs/[\w.-]+\.log", re.ASCII)
 _UNFIT = re.compile(r"[^a-zA-Z0-9_.-]")
 
 
@@ -115,10 +115,12 @@ class Session:
 
     def _take_content(self, node: PlannedNode) -> None:
         """Put what a node's servers serve into its container."""
-        for each in self._engine.containers(lab=self._lab, role="node", node=node.name):
-            for service in node.services:
-                if isinstance(service, HttpService):
-                    self._engine.put(each["Id"], luggage.pack_content(service.content))
+        for service in node.services:
+            if not isinstance(service, HttpService):
+                continue
+            role = "node" if service.engine == "builtin" else containers.IMAGE
+            for each in self._engine.containers(lab=self._lab, role=role, node=node.name):
+                self._engine.put(each["Id"], luggage.pack_content(service.content))
 
     def finish(self) -> list[dict[str, Any]]:
         """Complete the record and bring it here."""

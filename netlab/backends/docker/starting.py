@@ -118,7 +118,7 @@ def _start_nodes(engine: Engine, lab: containers.Lab, plan: Plan, processes: str
     def begin(node: PlannedNode) -> str:
         made = engine.create(lab.container(node.name), containers.node(lab, node, processes))
         for service in node.services:
-            if isinstance(service, HttpService):
+            if isinstance(service, HttpService) and service.engine == "builtin":
                 engine.put(made, luggage.pack_content(service.content))
         engine.start(made, f"node {node.name}")
         return made
@@ -140,6 +140,9 @@ def _start_images(
         called = f"image {node.image} of node {node.name}"
         config = containers.image(lab, node, processes, networks[node.name])
         made = engine.create(lab.container(node.name, containers.IMAGE), config)
+        for service in node.services:
+            if isinstance(service, HttpService) and service.engine != "builtin":
+                engine.put(made, luggage.pack_content(service.content))
         said = engine.attach(made, stdin=False)
         engine.start(made, called)
         return called, said

@@ -22,9 +22,10 @@ from netlab.backends.inside.nodes import NodeSpace
 from netlab.backends.inside.restarting import Services
 from netlab.errors import InputError, LabError, NetlabError, ServiceError, UsageError
 from netlab.kernel import namespace, nft, nft_swap
-from netlab.plan.changes import Change, Comparison, compare, services_of
+from netlab.plan.changes import Change, Comparison, compare
 from netlab.plan.model import Plan, PlannedNode, Switch
-from netlab.topology.model import HttpService
+from netlab.plan.restarts import services_of
+from netlab.topology.model import HttpService, Service
 from netlab.wiring import check_ipv6, make_namespaces
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _check(lab: Supervisor, comparison: Comparison) -> None:
             startup.check_processes(replace(lab.nodes[node.name], plan=node))
         for name, service in services_of(node).items():
             if old is None or services_of(old).get(name) != service:
-                _check_content(node, service)
+                _check_service(lab, node, service)
 
 
 def _check_containers(before: dict[str, PlannedNode], comparison: Comparison) -> None:
@@ -92,9 +93,14 @@ def _check_containers(before: dict[str, PlannedNode], comparison: Comparison) ->
             raise UsageError(what, _NEW_START)
 
 
-def _check_content(node: PlannedNode, service: object) -> None:
-    """Raise LabError for a directory that the lab does not see: what it sees was decided when it started."""
-    if isinstance(service, HttpService) and node.image is None and not service.content.is_dir():
+def _check_service(lab: Supervisor, node: PlannedNode, service: Service) -> None:
+    """Raise MachineError for a server that is not there, LabError for content that the lab does not see.
+
+    What it sees was decided when it started; a container is brought its content.
+    """
+    # Nodes that can be added have the machine's programs, as any other has.
+    lab.serving.require(lab.nodes.get(node.name) or next(iter(lab.nodes.values())), service)
+    if isinstance(service, HttpService) and lab.grows and not service.content.is_dir():
         what = f"the lab does not see {service.content}, which the http service of {node.name} is to serve"
         raise LabError(what, f"put it below the directory that the lab was started in, or {_NEW_START}")
 
@@ -205,6 +211,9 @@ class _Applying:
             yield Step("", ("node",), self._start_up)
         if (control := self._recorder()) is not None and self.old.captures != self.new.captures:
             yield Step("", ("capture",), lambda: recorder.choose(control, self.new))
+        if (out := self.lab.request.out) is not None:
+            # Whole or not at all: so there is nothing to take back.
+            yield Step("", ("service",), lambda: self.lab.serving.record(out, self.new.nodes))
 
     def _adopt(self, plan: Plan) -> None:
         """Let the nodes that stay know what they are."""

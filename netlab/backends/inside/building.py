@@ -1,4 +1,4 @@
-"""Building a lab from its plan: the nodes, wired and with their rules, and the services that run in them.
+"""Building a lab from its plan: the nodes, wired and with their rules.
 
 What is built here, `supervisor` keeps.
 """
@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from netlab.backends.inside import daemons
 from netlab.backends.inside.nodes import NodeSpace
+from netlab.backends.inside.serving import log_of
 from netlab.errors import Fault, InputError
 from netlab.kernel import nft
 from netlab.kernel.firewall import apply
@@ -53,24 +53,10 @@ def apply_rules(nodes: Iterable[NodeSpace]) -> None:
         raise InputError(refused)
 
 
-def launch_services(nodes: Iterable[NodeSpace], logs: Path) -> list[daemons.Daemon]:
-    """Start every node's services, each with its log in `logs`; `daemons.wait_ready` waits for them."""
-    return [
-        daemons.launch_service(node, service, log_of(logs, node.plan.name, service.kind))
-        for node in nodes
-        for service in node.plan.services
-    ]
-
-
 def logs_of(logs: Path, node: PlannedNode) -> list[Path]:
     """Return the paths of a node's logs: of its services, then of its start-up commands."""
     started = range(1, len(node.provisions.start) + 1)
     return [
-        *(log_of(logs, node.name, service.kind) for service in node.services),
+        *(log_of(logs, node, service) for service in node.services),
         *(logs / log_name(node.name, number) for number in started),
     ]
-
-
-def log_of(logs: Path, node: str, service: str) -> Path:
-    """Return the path of a service's log, one of those in `logs`."""
-    return logs / f"{node}-{service}.log"

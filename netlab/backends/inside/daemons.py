@@ -28,6 +28,9 @@ class Daemon:
     """A process that says on a pipe when it is ready: `who` for messages, `log` the file of its output.
 
     `may_end`: to end with status 0 is no failure, as of one that leaves a daemon of its own behind.
+    `again` gets the status that it has ended with, and returns what was started in its place, if anything;
+    `stop` is the signal that asks it to end, 0: it is never asked. `since` is where its words begin in the
+    log, in bytes.
     """
 
     who: str
@@ -35,6 +38,9 @@ class Daemon:
     ready: int
     log: Path | None
     may_end: bool = False
+    again: Callable[[int], Daemon | None] | None = None
+    stop: int = 0
+    since: int = 0
 
     def last_lines(self) -> tuple[str, ...]:
         """Return the end of the log."""
@@ -42,6 +48,7 @@ class Daemon:
             return ()
         try:
             with open_regular(self.log) as log:
+                log.seek(self.since)
                 return tuple(log.read().decode(errors="replace").splitlines()[-_LAST_LINES:])
         except OSError:
             return ()
@@ -52,6 +59,7 @@ def launch(
 ) -> Daemon:
     """Fork a daemon; `body` gets what tells that it is ready, and keeps the descriptors `keep`."""
     ready, said = os.pipe()
+    since = _size(log)
 
     def child() -> int:
         os.close(ready)
@@ -66,7 +74,15 @@ def launch(
 
     pid = process.fork(child)
     os.close(said)
-    return Daemon(who, pid, ready, log)
+    return Daemon(who, pid, ready, log, since=since)
+
+
+def _size(log: Path | None) -> int:
+    """Return how long a log is; 0 where there is none yet."""
+    try:
+        return 0 if log is None else log.lstat().st_size
+    except OSError:
+        return 0
 
 
 def _say_ready(said: int) -> None:
@@ -75,7 +91,7 @@ def _say_ready(said: int) -> None:
 
 
 def launch_service(node: NodeSpace, service: Service, log: Path) -> Daemon:
-    """Start a node's service; it is ready when its sockets are bound."""
+    """Start a node's service with a builtin engine; it is ready when its sockets are bound."""
 
     def body(ready: Callable[[], None]) -> int:
         node.enter()
@@ -99,12 +115,12 @@ def launch_service(node: NodeSpace, service: Service, log: Path) -> Daemon:
         return 0
 
     node.prepare()
-    return launch(service_of(node.plan.name, service.kind), body, log, node.descriptors())
+    return launch(service_of(node.plan.name, service.called), body, log, node.descriptors())
 
 
-def service_of(node: str, kind: str) -> str:
+def service_of(node: str, called: str) -> str:
     """Return what messages call a service."""
-    return f"service {kind} of node {node}"
+    return f"service {called} of node {node}"
 
 
 def wait_ready(daemons: Mapping[int, Daemon]) -> None:

@@ -1,4 +1,4 @@
-"""The end of a node, or of a service, in a lab that goes on."""
+"""The end of services, each in its own way, and of a node in a lab that goes on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from netlab.backends.inside.conversation import signal_group
@@ -18,23 +18,27 @@ from netlab.errors import LabError
 if TYPE_CHECKING:
     from netlab.backends.inside.supervisor import Supervisor
 
-_GRACE_SECONDS = 1.0
+_GRACE_SECONDS = 2.0
 _LAST_SECONDS = 10.0
 _PAUSE_SECONDS = 0.002
 
 
-def end_daemon(daemon: Daemon) -> None:
-    """End a service, with its children: SIGTERM, and SIGKILL for one that does not heed it."""
-    with contextlib.suppress(ProcessLookupError):
-        pidfd = os.pidfd_open(daemon.pid)
-        poll = select.poll()
-        poll.register(pidfd, select.POLLIN)
-        signal_group(daemon.pid, signal.SIGTERM)
-        poll.poll(_GRACE_SECONDS * 1000)
+def end_daemons(daemons: Iterable[Daemon]) -> None:
+    """End services, with their children: by the signal of each, and SIGKILL for those that do not heed it."""
+    asked = list(daemons)
+    for daemon in asked:
+        signal_group(daemon.pid, daemon.stop or signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE_SECONDS
+    for daemon in asked:
+        with contextlib.suppress(ProcessLookupError):
+            pidfd = os.pidfd_open(daemon.pid)
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+            os.close(pidfd)
         signal_group(daemon.pid, signal.SIGKILL)
-        os.close(pidfd)
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(daemon.pid, 0)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(daemon.pid, 0)
 
 
 def end_node(lab: Supervisor, node: NodeSpace) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from netlab.backends.inside import laying
+from netlab.backends.inside import authorities, laying
 from netlab.errors import LabError
 from netlab.kernel import process
 from netlab.kernel import syscalls as sc
@@ -183,6 +183,8 @@ def _make_in_child(node: NodeSpace, ready: int, done: int) -> None:
         socket.sethostname(plan.name)
         for path, text in plan.files:
             _lay_over(FILES / plan.name / path.lstrip("/"), text, Path(path))
+        if plan.trusts:
+            authorities.lay_over()
         laying.lay_over(plan.provisions.files, FILES / plan.name / node.store, plan.name)
         # A container may forbid a new sysfs; only tools that list /sys/class/net would notice.
         with contextlib.suppress(OSError):

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from netlab.backends.inside import building, daemons
-from netlab.backends.inside.ending import end_daemon
+from netlab.backends.inside import daemons
+from netlab.backends.inside.ending import end_daemons
 from netlab.backends.inside.nodes import NodeSpace
-from netlab.plan.changes import needs_restart, services_of
+from netlab.backends.inside.serving import Launch
 from netlab.plan.model import PlannedNode
+from netlab.plan.restarts import needs_restart, services_of
 
 if TYPE_CHECKING:
     from netlab.backends.inside.supervisor import Supervisor
@@ -25,16 +26,18 @@ class Services:
     lab: Supervisor
     stay: Sequence[tuple[NodeSpace, PlannedNode, PlannedNode]]
     stopped: list[_Serving] = field(default_factory=list)
-    started: list[daemons.Daemon] = field(default_factory=list)
+    launched: list[Launch] = field(default_factory=list)
 
     def stop(self) -> None:
         """End those of the old plan that are others, or none, in the new one."""
+        ending = []
         for node, old, new in self.stay:
             for name in services_of(old):
                 ends = name not in services_of(new) or needs_restart(old, new, name)
                 if ends and (daemon := self._running(old.name, name)) is not None:
                     self.stopped.append((node, old, name))
-                    end_daemon(daemon)
+                    ending.append(daemon)
+        end_daemons(ending)
 
     def _running(self, node: str, name: str) -> daemons.Daemon | None:
         """Take a service from those that the lab keeps; None where it has ended by itself."""
@@ -47,7 +50,7 @@ class Services:
         """Start those that were ended, as they were."""
         for node, old, _ in self.stopped:
             node.plan = old
-        self._launch(self.stopped)
+        self._launch(self.stopped, self.lab.nodes)
 
     def start(self, added: Mapping[str, NodeSpace]) -> None:
         """Start those of the new plan that are others, or none, in the old one, until all are ready.
@@ -61,22 +64,19 @@ class Services:
             if name not in services_of(old) or needs_restart(old, new, name)
         ]
         wanted += [(node, node.plan, name) for node in added.values() for name in services_of(node.plan)]
-        self._launch(wanted)
+        self._launch(wanted, {**self.lab.nodes, **added})
 
-    def _launch(self, wanted: Sequence[_Serving]) -> None:
-        launched = []
-        for node, planned, name in wanted:
-            service = services_of(planned)[name]
-            log = building.log_of(self.lab.logs, planned.name, service.kind)
-            daemon = daemons.launch_service(node, service, log)
-            launched.append(daemon)
-            self.started.append(daemon)
-            self.lab.services[daemon.pid] = daemon
-        daemons.wait_ready({daemon.ready: daemon for daemon in launched})
+    def _launch(self, wanted: Sequence[_Serving], nodes: Mapping[str, NodeSpace]) -> None:
+        served = [(node, services_of(planned)[name]) for node, planned, name in wanted]
+        launch = Launch(self.lab.serving, nodes, served, anew=False)
+        self.launched.append(launch)
+        daemons.wait_ready({daemon.ready: daemon for daemon in launch.begin()})
+        self.lab.services |= launch.wait()
 
     def stop_again(self) -> None:
         """End those that `start` has started."""
-        for daemon in self.started:
+        started = [daemon for launch in self.launched for daemon in launch.daemons]
+        for daemon in started:
             self.lab.services.pop(daemon.pid, None)
-            end_daemon(daemon)
-        self.started = []
+        end_daemons(started)
+        self.launched = []

@@ -17,7 +17,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from netlab.backends.inside import building, channel, daemons, parcel, recorder, startup, visits
+from netlab.backends.inside import (
+    building,
+    channel,
+    daemons,
+    ending,
+    parcel,
+    programs,
+    recorder,
+    serving,
+    startup,
+    trust,
+    visits,
+)
 from netlab.backends.inside.conversation import Conversation, signal_group
 from netlab.backends.inside.nodes import NodeSpace
 from netlab.backends.inside.scripts import Warm
@@ -55,6 +67,7 @@ class Supervisor:
     next_index: int = 0
     ended: list[dict[str, Any]] = field(default_factory=list)
     conversations: list[Conversation] = field(default_factory=list)
+    serving: serving.Services = field(init=False)
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     warm: Warm = field(init=False)
 
@@ -76,6 +89,7 @@ class Supervisor:
         request = self.request
         if request.warm:
             self.warm.start()
+        trust.prepare(request.plan.nodes)
         self.nodes = self.make_nodes(request.plan)
         self.indexes = fabric_indexes(request.plan)
         self.next_index = max(self.indexes.values(), default=FIRST_INDEX) + 1
@@ -84,11 +98,15 @@ class Supervisor:
         if request.out is not None:
             self.recorder, self.control = recorder.launch(request.plan, request.out, LOGS / "recorder.log")
             starting.append(self.recorder)
-        services = building.launch_services(self.nodes.values(), self.logs)
-        self.services = {daemon.pid: daemon for daemon in services}
-        starting += services
-        daemons.wait_ready({daemon.ready: daemon for daemon in starting})
         around = startup.Surroundings(request.plan, self.logs, request.out)
+        self.serving = serving.Services(around)
+        served = [(node, service) for node in self.nodes.values() for service in node.plan.services]
+        launch = serving.Launch(self.serving, self.nodes, served)
+        starting += launch.begin()
+        daemons.wait_ready({daemon.ready: daemon for daemon in starting})
+        self.services = launch.wait()
+        if request.out is not None:
+            self.serving.record(request.out, request.plan.nodes)
         started = startup.start(self.nodes.values(), around)
         self.services |= {daemon.pid: daemon for daemon in started}
 
@@ -99,18 +117,23 @@ class Supervisor:
         if owner is not None:
             self.selector.register(owner, selectors.EVENT_READ, partial(self._from_owner, owner))
         if lease is not None:
-            self.selector.register(lease, selectors.EVENT_READ, partial(_leave_at_end, lease))
+            self.selector.register(lease, selectors.EVENT_READ, partial(self._leave_at_end, lease))
         if self.listener is not None:
             self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
         while True:
             for key, _ in self.selector.select():
                 key.data()
 
+    def _leave_at_end(self, lease: int) -> None:
+        if not os.read(lease, 4096):
+            self._leave()
+
     def _from_owner(self, owner: socket.socket) -> None:
         """Take the connection of a new conversation; the owner sends nothing else."""
         received = channel.receive(owner)
         if received is None:
-            os._exit(0)
+            self._leave()
+            return
         for descriptor in received[1]:
             self._converse(socket.socket(fileno=descriptor))
 
@@ -164,6 +187,18 @@ class Supervisor:
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 self._ended(ended[0], os.waitstatus_to_exitcode(ended[1]))
 
+    def _stop_services(self) -> None:
+        """Ask the services to end that are to be asked; none of them is started again."""
+        stopping = [daemon for daemon in self.services.values() if daemon.stop]
+        for daemon in stopping:
+            del self.services[daemon.pid]
+        ending.end_daemons(stopping)
+
+    def _leave(self) -> None:
+        """End the lab: PID 1 goes, and the kernel takes the rest."""
+        self._stop_services()
+        os._exit(0)
+
     def _ended(self, pid: int, status: int) -> None:
         for conversation in self.conversations:
             if conversation.pid == pid and conversation.job is None:
@@ -172,6 +207,9 @@ class Supervisor:
         daemon = self.services.pop(pid, None)
         if daemon is None and self.recorder is not None and self.recorder.pid == pid:
             daemon, self.recorder = self.recorder, None
+        if daemon is not None and daemon.again is not None and (following := daemon.again(status)):
+            self.services[following.pid] = following
+            return
         if daemon is not None and (status or not daemon.may_end):
             self.ended.append({"who": daemon.who, "status": status, "log": list(daemon.last_lines())})
 
@@ -210,7 +248,7 @@ class Supervisor:
 
         def body() -> int:
             process.take_stdio(stdio, terminal=command.terminal)
-            startup.become(node, command)
+            programs.become(node, command)
             return 1
 
         conversation.pid, conversation.node = process.fork(body), node.plan.name
@@ -245,7 +283,8 @@ class Supervisor:
         nodes = {
             node.name: {
                 "addresses": [str(one) for port in node.ports for one in port.addresses],
-                "services": [service.kind for service in node.services],
+                "services": [service.called for service in node.services],
+                "engines": self.serving.engines(node),
                 "image": node.image,
             }
             for node in plan.nodes
@@ -265,7 +304,8 @@ class Supervisor:
         conversation.tell({"changes": applying.told(comparison.changes)})
 
     def do_finish(self, conversation: Conversation, _: channel.Message, __: list[int]) -> None:
-        """End the recording, write what each node's kernel counted, tell what had ended before its time."""
+        """End services and recording, write what kernels counted, tell what had ended before its time."""
+        self._stop_services()
         if self.recorder is not None:
             ending, self.recorder = self.recorder, None
             recorder.finish(ending)
@@ -274,7 +314,8 @@ class Supervisor:
         conversation.tell({"ended": self.ended})
 
     def do_stop(self, _: Conversation, __: channel.Message, ___: list[int]) -> None:
-        """End the lab: PID 1 goes, and the kernel takes the rest."""
+        """End the lab, with its last words for who follows its logs."""
+        self._stop_services()
         followers = [each.pid for each in self.conversations if each.follows and each.pid is not None]
         for pid in followers:
             signal_group(pid, signal.SIGTERM)
@@ -298,11 +339,6 @@ def _wake_by_children() -> socket.socket:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake.detach(), warn_on_full_buffer=False)
     return woken
-
-
-def _leave_at_end(lease: int) -> None:
-    if not os.read(lease, 4096):
-        os._exit(0)
 
 
 VERBS = {

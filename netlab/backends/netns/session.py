@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from netlab.plan.changes import Change
 
 _NOBODY = 65534  # the kernel's overflow id
+_LAST_SECONDS = 5.0  # for a lab to end in its own way
 _PATIENCE = 30.0  # seconds for an answer that needs no work; a lab that takes longer is stuck
 
 
@@ -180,6 +181,11 @@ def start(request: Request) -> Session:
 
     def leave() -> None:
         nonlocal keeper
+        if keeper and _has_execs(request):
+            # It may have services that have a word to say before they end.
+            with contextlib.suppress(LabError, OSError), connect() as end:
+                channel.send(end, {"do": "stop"})
+                channel.wait(end, _LAST_SECONDS)
         # Not only closed: a child that this process has forked may hold the same socket.
         with contextlib.suppress(OSError):
             ours.shutdown(socket.SHUT_RDWR)
@@ -192,6 +198,10 @@ def start(request: Request) -> Session:
             keeper = 0
 
     return Session(connect, leave)
+
+
+def _has_execs(request: Request) -> bool:
+    return any(service.kind == "exec" for node in request.plan.nodes for service in node.services)
 
 
 def start_detached(request: Request, name: str, *, lock: int | None = None) -> bool:

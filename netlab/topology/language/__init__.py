@@ -11,7 +11,7 @@ from netlab.topology.language.networks import INTERFACE, NETWORK, NETWORKS
 from netlab.topology.language.nodes import KINDS, NODE, NODES
 from netlab.topology.language.policies import CAPTURE, CAPTURES, NAT, RULE, SELECTION
 from netlab.topology.language.provisions import FILE, LIMITS, READY, START
-from netlab.topology.language.services import DNS, HTTP, RECORDS, SERVICE_KEYS, SERVICES
+from netlab.topology.language.services import DNS, EXEC, HTTP, RECORDS, SERVICE_KEYS, SERVICES
 from netlab.topology.language.shapes import Key, Note, OneOf, Section, Text, Whole
 from netlab.topology.model import DEFAULT_SEED
 from netlab.topology.vocabulary import BACKENDS, DEFAULT_BACKEND, DEFAULT_SEARCH, SEEDS, TIME_LIMITS
@@ -19,6 +19,7 @@ from netlab.topology.vocabulary import BACKENDS, DEFAULT_BACKEND, DEFAULT_SEARCH
 __all__ = [
     "CAPTURE",
     "DNS",
+    "EXEC",
     "FILE",
     "HTTP",
     "INTERFACE",
@@ -123,8 +124,8 @@ nodes:
 
 # In the order of the reference.
 SECTIONS: tuple[Section, ...] = (
-    *(TOPOLOGY, NETWORK, NODE, INTERFACE, SERVICES, DNS, RECORDS, HTTP, RULE, NAT),
-    *(FILE, START, READY, LIMITS, CAPTURE, SELECTION),
+    *(TOPOLOGY, NETWORK, NODE, INTERFACE, SERVICES, DNS, RECORDS, HTTP, EXEC),
+    *(RULE, NAT, FILE, START, READY, LIMITS, CAPTURE, SELECTION),
 )
 
 MERGING = Note(

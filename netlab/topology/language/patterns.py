@@ -5,6 +5,13 @@ They are for who checks a file by its form alone, as an editor does: a pattern t
 
 from __future__ import annotations
 
+from netlab.topology.vocabulary import STOP_SIGNALS
+
+
+def _any_case(word: str) -> str:
+    return f"({''.join(f'[{sign}{sign.lower()}]' if sign.isalpha() else sign for sign in word)})"
+
+
 LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # RFC 1123, section 2.1
 NAME = f"(?!localhost$){LABEL}"
 NODE_NAME = f"(?![0-9]+$){NAME}"
@@ -34,6 +41,9 @@ MODE = "0?[0-7]{3}"
 SIZE = "[0-9]{1,12} ?(KiB|MiB|GiB)"
 FORWARDED = "((tcp|udp)/)?[0-9]{1,5}"
 TARGET = "[^:]+(:[0-9]{1,5})?"
+
+# In any case, with or without SIG.
+SIGNAL = f"{_any_case('SIG')}?({'|'.join(map(_any_case, STOP_SIGNALS))})"
 
 NOT_BLANK = r"[\s\S]*[^ \t\r\n][\s\S]*"
 ONE_LINE = r"[^\n]*[^ \t\r\n][^\n]*"

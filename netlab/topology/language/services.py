@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netlab.topology.language import patterns
 from netlab.topology.language.networks import ADDRESS
+from netlab.topology.language.provisions import START
 from netlab.topology.language.shapes import (
     ByName,
     Either,
@@ -14,9 +17,10 @@ from netlab.topology.language.shapes import (
     Shape,
     Single,
     Text,
+    Truth,
     Whole,
 )
-from netlab.topology.vocabulary import ENGINES, PORTS, RECORD_TYPES
+from netlab.topology.vocabulary import ENGINES, PORTS, RECORD_TYPES, RESTARTS
 
 _DATA_PATTERNS = {"A": patterns.IPV4, "AAAA": patterns.IPV6}
 _RECORDS_MEAN = {
@@ -74,21 +78,71 @@ ZONE = ByName(
 ZONE_FILE = Text("the path of a zone file, beside this file", "zones/lab.test.zone")
 ZONES = ByName(Text("a zone", "lab.test", patterns.ZONE), Either((ZONE, ZONE_FILE)), least=1)
 
+_ENGINES_NOTE = """\
+The other engines are the machine's own servers, run unmodified as the user (in containers, those of the
+node's own `image:`, which needs a shell); `netlab plan --files` shows what they are given, and
+`--engine {kind}={engine}` takes one for a single run. With `config:` a server starts in the directory of the
+other generated files, whose paths are the same in every run."""
+_CONFIG = Text("a file", "my-server.conf")
+_SERVER = Text("a node or an address", "ns")
+_ROOT = Text("a node", "ns")
+
 DNS = Section(
     name="dns",
     title="The dns service",
-    about="An authoritative name server on port 53, UDP and TCP.",
+    about="""\
+A name server on port 53, UDP and TCP: authoritative for its zones. It has zones, or others whom it asks.""",
     keys=(
         Key("engine", OneOf(ENGINES["dns"], "engine"), "The program that answers.", default="builtin"),
         Key(
             "zones",
             ZONES,
             "What it answers for. What a zone lacks is filled in: SOA, NS, and the server's own address.",
+            otherwise="none, where it asks others",
             example={"lab.test": {"www": "10.0.0.80"}},
         ),
+        Key(
+            "forward",
+            Either((_SERVER, ListOf(_SERVER))),
+            "Whom it asks for all else, by node or address (bind9, dnsmasq).",
+            otherwise="nobody",
+            example="ns",
+        ),
+        Key(
+            "recursive",
+            Truth(),
+            "Whether it asks for all else from the root down (bind9).",
+            default=False,
+        ),
+        Key(
+            "root",
+            Either((_ROOT, ListOf(_ROOT))),
+            "The nodes with which a recursive server begins.",
+            otherwise='those that serve the zone `"."`',
+            example="ns",
+        ),
+        Key(
+            "dnssec",
+            Truth(),
+            "Whether its zones are signed, with keys made as the lab starts (bind9).",
+            default=False,
+        ),
+        Key(
+            "config",
+            _CONFIG,
+            "A file beside this one, in the place of the generated configuration (bind9, dnsmasq).",
+            otherwise="generated",
+            example="my-server.conf",
+        ),
     ),
-    required=("zones",),
-    notes="""\
+    any_of=("zones", "forward", "recursive"),
+    notes=_ENGINES_NOTE.format(kind="dns", engine="bind9")
+    + """
+
+Servers above a signed zone vouch for it where they are signed themselves, and recursive ones are told the
+keys of the others: [dns-tree.yaml](dns-tree.yaml). A zone is signed by one node. dnsmasq knows no
+delegations, no root zone, no wildcards but of addresses, and one TTL for all.
+
 A zone may be a standard zone file (RFC 1035, section 5) instead: `lab.test: zones/lab.test.zone`, beside this
 file. It has any type of record, and TTLs; `$INCLUDE` and `$GENERATE` are refused. It is completed like a map.
 A name server in a zone of the lab has an address of a node; an address within the lab's own subnets is
@@ -102,6 +156,7 @@ nodes:
         zones:
           lab.test: {www: 10.0.0.80, web: {CNAME: www}}
           0.0.10.in-addr.arpa: {"80": {PTR: www.lab.test.}}
+  near: {services: {dns: {engine: dnsmasq, forward: [ns]}}}
   web: {address: 10.0.0.80}
 """,
 )
@@ -119,8 +174,21 @@ HTTP = Section(
             example="www",
         ),
         Key("port", Whole(*PORTS), "The TCP port that it listens on.", default=80),
+        Key("https", Truth(), "Whether it serves the same on port 443, over TLS (caddy).", default=False),
+        Key(
+            "config",
+            _CONFIG,
+            "A file beside this one, in the place of the generated configuration (nginx, caddy).",
+            otherwise="generated",
+            example="my-server.conf",
+        ),
     ),
     required=("content",),
+    notes=_ENGINES_NOTE.format(kind="http", engine="nginx")
+    + """
+
+HTTPS is served under all names of the node. The authority of its certificates is made for the run, and
+believed by `curl`, OpenSSL and Python in all nodes. Caddy comes with `pip install 'netlab-l4[caddy]'`.""",
     example="""\
 nodes:
   client:
@@ -130,6 +198,46 @@ nodes:
 """,
 )
 
+EXEC = Section(
+    name="exec",
+    title="An exec service",
+    about="A command that goes on for as long as the lab.",
+    keys=(
+        *(key for key in START.keys if key.name == "run"),
+        *(replace(key, otherwise="it runs") for key in START.keys if key.name == "ready"),
+        *(key for key in START.keys if key.name == "within"),
+        Key(
+            "restart",
+            OneOf(RESTARTS, "policy"),
+            "Whether it is started again when it has ended.",
+            default="never",
+        ),
+        Key(
+            "stop",
+            Text("a signal", "INT", patterns.SIGNAL),
+            "What asks it to end with the lab.",
+            default="TERM",
+        ),
+    ),
+    required=("run",),
+    notes="""\
+It runs in the node's environment, without its limits, in `/`, after the node's other services. What it writes
+is in `logs/NODE.NAME.log`.""",
+    example="""\
+nodes:
+  client:
+  web:
+    services:
+      exec:
+        echo:
+          run: python3 -m http.server 8080
+          ready: {port: 8080}
+          restart: on-failure
+          stop: INT
+""",
+)
+EXECS = ByName(Text("a service", "echo", patterns.NAME), EXEC, or_empty=False)
+
 SERVICES = Section(
     name="services",
     title="Services of a node",
@@ -138,6 +246,7 @@ Servers, by name. What they say is in the record's `logs/`; one that fails befor
     keys=(
         Key("dns", DNS, "A name server. The first node with one is every node's `resolver`."),
         Key("http", HTTP, "A web server."),
+        Key("exec", EXECS, "Any commands, each under a name.", otherwise="none"),
     ),
     null_counts=True,
     example="""\
@@ -149,5 +258,5 @@ nodes:
       http: {content: www}
 """,
 )
-# Service → its keys.
-SERVICE_KEYS = {key.name: key.shape.names for key in SERVICES.keys if isinstance(key.shape, Section)}
+# Service → its keys; of each of several, where they have names.
+SERVICE_KEYS = {"dns": DNS.names, "http": HTTP.names, "exec": EXEC.names}

@@ -117,10 +117,10 @@ class Only:
 class Section:
     """A mapping with keys of the language, which is a section of the reference.
 
-    `required` keys, and just one out of `one_of`, must be there in the end: what the mapping is merged over
-    counts too, and it can only be where there is a key `unless`. `null_counts`: a key left empty is there.
-    `counted`: its texts, and those below, may have `{n}` in them. `example` is a whole topology; `about` and
-    `notes` are Markdown.
+    `required` keys, just one out of `one_of`, and some out of `any_of` must be there in the end: what the
+    mapping is merged over counts too, and it can only be where there is a key `unless`. `null_counts`: a key
+    left empty is there. `counted`: its texts, and those below, may have `{n}` in them. `example` is a whole
+    topology; `about` and `notes` are Markdown.
     """
 
     name: str
@@ -131,6 +131,7 @@ class Section:
     notes: str = ""
     required: tuple[str, ...] = ()
     one_of: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
     only: tuple[Only, ...] = ()
     unless: str = ""
     null_counts: bool = False

@@ -34,6 +34,7 @@ PROGRAMS = (
         "util-linux",
     ),
     *("bind9-dnsutils", "curl", "iproute2", "iputils-ping", "nftables", "tcpdump", "traceroute"),
+    *("bind9", "bind9-utils", "dnsmasq-base", "nginx-light"),  # for nodes whose own image this is
 )
 LIBRARIES = ("dnspython", "h11", "pyroute2", "pyyaml", "scapy")
 LIBRARY_PLACE = "opt/lib"

@@ -21,6 +21,7 @@ PLACES = {
     "interface": "nodes: {a: {interfaces: {lan: {KEY}}}, b: }\n",
     "dns": "nodes: {a: {services: {dns: {zones: {lab.test: }, KEY}}}, b: }\n",
     "http": "nodes: {a: {services: {http: {content: www, KEY}}}, b: }\n",
+    "exec": "nodes: {a: {services: {exec: {x: {run: server, KEY}}}}, b: }\n",
     "rule": "nodes: {a: {firewall: [{verdict: drop, KEY}]}, b: }\n",
     "file": "nodes: {a: {files: {/etc/motd: {text: hello, KEY}}}, b: }\n",
     "start": "nodes: {a: {start: {run: server, KEY}}, b: }\n",
@@ -50,7 +51,7 @@ def test_each_key_is_there_once() -> None:
     for section in SECTIONS:
         names = section.names
         assert len(set(names)) == len(names)
-        assert {*section.required, *section.one_of} <= set(names)
+        assert {*section.required, *section.one_of, *section.any_of} <= set(names)
         assert {one for only in section.only for one in (only.key, only.other)} <= set(names)
         assert {only.implied_by for only in section.only} <= {"", *names}
         assert not section.unless or section.unless in names

@@ -1,0 +1,94 @@
+"""Which services of a lab that runs start again when its plan becomes another one, and why.
+
+`netlab.plan.changes` tells of them, beside all else that differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+
+from netlab.plan.model import PlannedNode
+from netlab.topology.given import Config, Startup
+from netlab.topology.model import DnsService, ExecService, HttpService, Record, Service
+
+NONE = "none"
+_MOST_SHOWN = 60
+
+
+def services_of(node: PlannedNode) -> dict[str, Service]:
+    """Return a node's services by the word that messages and logs have for each."""
+    return {service.called: service for service in node.services}
+
+
+def needs_restart(old: PlannedNode, new: PlannedNode, name: str) -> bool:
+    """Whether a service that both have is another one, or listens elsewhere: on IPv6 too, or no longer."""
+    service = services_of(new)[name]
+    differs = services_of(old)[name] != service
+    return differs or _listens(old, service) != _listens(new, service)
+
+
+def _listens(node: PlannedNode, service: Service) -> object:
+    """Return what of a node a service has looked at when it began to listen."""
+    if isinstance(service, ExecService):
+        return None
+    if isinstance(service, HttpService) or service.engine == "builtin":
+        return node.has_ipv6
+    # BIND and dnsmasq listen on each address, and take their time to notice another.
+    return [(port.switch, port.addresses, port.up) for port in node.ports]
+
+
+def why_restart(old: Service, new: Service) -> str:
+    """Tell what differs between two services of one name; nothing where it is not they that do."""
+    if type(old) is not type(new):
+        return "it is another kind of service"
+    told: list[str] = []
+    for each in fields(new):
+        before, after = getattr(old, each.name), getattr(new, each.name)
+        if before == after:
+            continue
+        if each.name == "zones" and isinstance(new, DnsService):
+            told += _zones({zone.origin: zone for zone in before}, {zone.origin: zone for zone in after})
+        elif _word(before) == _word(after):  # they differ beyond what is shown
+            told.append(f"{_field(each.name)} changed")
+        else:
+            told.append(f"{_field(each.name)} {_word(before)} → {_word(after)}")
+    return ", ".join(told)
+
+
+def _field(name: str) -> str:
+    return "run" if name == "startup" else name
+
+
+def _word(value: object) -> str:
+    """Return what a service has under one of its fields, in the file's words as far as it has any."""
+    match value:
+        case bool():
+            return "on" if value else "off"
+        case Config(origin=origin):
+            return cut(origin)
+        case Startup(argv=argv):
+            return cut(" ".join(argv))
+        case Record():
+            return f"{value.owner} {value.type} {value.rdata}"
+        case tuple():
+            return cut(", ".join(map(_word, value))) or NONE
+    return said(value)
+
+
+def _zones(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[str]:
+    for origin in dict.fromkeys([*old, *new]):
+        if old.get(origin) != new.get(origin):
+            how = "removed" if origin not in new else "changed" if origin in old else "added"
+            yield f"zone {origin} {how}"
+
+
+def said(value: object) -> str:
+    """Return a value as a change has it."""
+    return cut(NONE if value is None else str(value))
+
+
+def cut(text: str) -> str:
+    """Return a text that fits into a line, cut where it is long."""
+    shown = text if text.isprintable() else repr(text)
+    return shown if len(shown) <= _MOST_SHOWN else shown[:_MOST_SHOWN] + "…"
