@@ -101,7 +101,7 @@ def _text(wire: bytes | None) -> str:
     if wire is None:
         return "; no answer"
     try:
-        text = f"opcode {wire[2] >> 3 & 0xF}\n{_read(wire).to_text()}"
+        text = _read(wire).to_text().replace("opcode QUERY", f"opcode {wire[2] >> 3 & 0xF}", 1)
     except (dns.exception.DNSException, IndexError) as error:
         text = f"; {type(error).__name__}: {error}"
     lines = text.splitlines()

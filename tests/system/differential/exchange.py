@@ -1,12 +1,12 @@
 """Run in the client's node of a lab: sends bytes to servers, and tells what came back, in lines of JSON.
 
-    {"kind": KIND, "messages": {ADDRESS: [HEX, …]}}  ->  {ADDRESS: [HEX, …] | {"data": HEX, "reset": bool}}
+    {"kind": KIND, "messages": {ADDRESS: [HEX, …]}}  ->  {ADDRESS: [HEX, …] | {"data": HEX, "end": WORD}}
 
 No answer is waited for by the clock: behind what may have none, a caller sends a last message that has one.
 
 datagrams  the messages in UDP to port 53; answers up to the one that bears the id of the last message
 stream     the messages with their lengths in TCP to port 53; answers likewise, or up to the connection's end
-bytes      the messages as they are, each in a segment, to TCP port 80, then FIN; all bytes up to the end
+bytes      the messages as they are, each in a segment, to TCP port 80; all bytes up to the server's FIN
 """
 
 from __future__ import annotations
@@ -52,12 +52,11 @@ def stream_back(sock: socket.socket, messages: list[bytes]) -> list[str]:
 
 
 def plain(sock: socket.socket, messages: list[bytes]) -> None:
-    """Send them, and FIN."""
+    """Send them, each in a segment."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with contextlib.suppress(ConnectionError):
         for message in messages:
             sock.sendall(message)
-        sock.shutdown(socket.SHUT_WR)
 
 
 def plain_back(sock: socket.socket, _: list[bytes]) -> dict[str, object]:
@@ -67,8 +66,10 @@ def plain_back(sock: socket.socket, _: list[bytes]) -> dict[str, object]:
         while data := sock.recv(65536):
             taken += data
     except ConnectionError:
-        return {"data": taken.hex(), "reset": True}
-    return {"data": taken.hex(), "reset": False}
+        return {"data": taken.hex(), "end": "reset"}
+    except TimeoutError:
+        return {"data": taken.hex(), "end": "nothing"}
+    return {"data": taken.hex(), "end": "FIN"}
 
 
 KINDS = {

@@ -43,7 +43,7 @@ options {
 controls { };
 """
 NGINX = """\
-daemon off; pid /tmp/nginx.pid; error_log stderr; worker_processes 1;
+daemon off; master_process off; pid /tmp/nginx.pid; error_log stderr;
 events { worker_connections 512; }
 http {
     types {
@@ -53,7 +53,7 @@ http {
     charset utf-8; charset_types text/css text/html text/javascript text/markdown text/plain;
     default_type application/octet-stream; access_log off; server_tokens off; absolute_redirect off;
     client_body_temp_path /tmp/body; fastcgi_temp_path /tmp/fastcgi; proxy_temp_path /tmp/proxy;
-    scgi_temp_path /tmp/scgi; uwsgi_temp_path /tmp/uwsgi; lingering_close always;
+    scgi_temp_path /tmp/scgi; uwsgi_temp_path /tmp/uwsgi; lingering_close always; lingering_timeout 200ms;
     keepalive_requests 1000000; tcp_nodelay on;
     server { listen 80 backlog=511; root %s; index index.html; }
 }

@@ -15,10 +15,10 @@ from netlab.services.http import (
     Resource,
     Response,
     Site,
-    byte_range,
     media_type,
     parse_target,
 )
+from netlab.services.ranges import byte_range
 
 PAGE = b"<h1>the lab</h1>\n" * 7
 SITE = Site(
@@ -84,6 +84,10 @@ def test_nothing_varies_with_the_clock_or_the_clone() -> None:
         ("http://www.lab.test/", 200),
         ("HTTP://www.lab.test", 200),
         ("http://www.lab.test?q", 200),
+        ("http://", 400),
+        ("http://:80/", 400),
+        ("http://user@www.lab.test/", 400),
+        ("http://www.lab.test:x/", 400),
         ("/docs/a%20b.txt", 200),
         ("/docs/./x/../a%20b.txt", 200),
         ("//docs//a%20b.txt", 200),
