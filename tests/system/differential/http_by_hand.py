@@ -339,7 +339,7 @@ JUNK = (
     raw(b"GET /hello.txt HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n"),
     raw(b"GET /hello.txt HTTP/1.1\r\nHost: a\rX: y\r\n\r\n"),
     raw(b"GET /hello.txt HTTP/1.1\r\nHost: a\r\n\r"),
-    raw(b"GET /hel"),
+    raw(b"GET /index.h"),
 )
 
 

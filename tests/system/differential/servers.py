@@ -100,11 +100,13 @@ def _node(name: str, address: str, services: Sequence[Service] = (), given: Prov
     return Node(name, interfaces, tuple(services), provisions=given or Provisions())
 
 
-def both(service: DnsService | HttpService) -> Topology:
-    """Ask for a lab of a client and two servers of the same, the builtin one and the real one."""
-    real = bind(service.zones) if isinstance(service, DnsService) else nginx(service.content)
-    nodes = (_node("client", CLIENT), _node("builtin", BUILTIN, [service]), _node("real", REAL, given=real))
-    return Topology("differential", 1, (Network("lan", IPv4Network("10.0.0.0/24")),), nodes)
+def both(service: DnsService | HttpService, *, real: bool = True) -> Topology:
+    """Ask for a lab of a client and two servers of the same, the builtin one and, if wanted, the real one."""
+    nodes = [_node("client", CLIENT), _node("builtin", BUILTIN, [service])]
+    if real:
+        given = bind(service.zones) if isinstance(service, DnsService) else nginx(service.content)
+        nodes.append(_node("real", REAL, given=given))
+    return Topology("differential", 1, (Network("lan", IPv4Network("10.0.0.0/24")),), tuple(nodes))
 
 
 class Client:
