@@ -230,7 +230,7 @@ def represent(resource: Resource, method: str, headers: Mapping[str, str]) -> Re
 def _matches(value: str, etag: str, *, weak: bool) -> bool:
     """Whether a list of entity tags holds `etag` (RFC 9110, sections 8.8.3.2 and 13.1)."""
     tags = _ENTITY_TAG.findall(value)
-    return value.strip() == "*" or etag in tags or (weak and f"W/{etag}" in tags)
+    return value.strip(" \t") == "*" or etag in tags or (weak and f"W/{etag}" in tags)
 
 
 def phrase(status: int) -> str:

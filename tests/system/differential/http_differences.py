@@ -186,6 +186,15 @@ def _has_octets_out_of_place(turn: Turn) -> bool:
     return turn.ours.status == 400 and turn.closes and not well
 
 
+def _folds_a_line(turn: Turn) -> bool:
+    return turn.theirs.status == 400 and any(line.startswith((b" ", b"\t")) for line in turn.lines)
+
+
+def _pads_with_tabs(turn: Turn) -> bool:
+    values = [line.partition(b":")[2].strip(b" ") for line in turn.lines]
+    return any(value.startswith(b"\t") or value.endswith(b"\t") for value in values)
+
+
 def _row(reason: str, parts: str, applies: Callable[[Turn], object], example: Asked) -> Difference:
     found = set(parts.split())
     return Difference(reason, frozenset(found | _ENDING if "ending" in found else found), applies, example)
@@ -350,6 +359,19 @@ DIFFERENCES = (
         "status ending",
         _has_a_large_head,
         raw(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 9000 + b"\r\n\r\n"),
+    ),
+    _row(
+        "a folded line is joined with a space, which RFC 9112, section 5.2, allows; nginx refuses it",
+        "status ending",
+        _folds_a_line,
+        get("/hello.txt", "X: y", " z"),
+    ),
+    _row(
+        "a tab beside a value is whitespace as a space is (RFC 9110, section 5.6.3); to nginx it is a part "
+        "of it",
+        "status ending",
+        _pads_with_tabs,
+        ask(Request(fields=(b"Host:\twww.lab.test",))),
     ),
     _row(
         "HTTP/1.0 persists nowhere (RFC 9112, section 9.3, leaves it open); nginx heeds keep-alive",

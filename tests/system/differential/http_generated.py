@@ -5,16 +5,17 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from tests.system.differential.http_by_hand import CONDITIONS, FIELDS, METHODS, RANGES, TARGETS
-from tests.system.differential.http_corpus import Asked, Request, ask, raw
+from tests.system.differential.http_corpus import TAGGED, Asked, Request, ask, raw
 
 _FEW = tuple(target.encode("latin-1") for target in TARGETS if len(target) < 40)
 _SEGMENTS = st.sampled_from(
     [b"docs", b"..", b".", b"", b"%2e%2E", b"hello.txt", b"a%20b.txt", b"deep", b"%64ocs", b"bare"]
 )
-_TARGETS = (
-    st.sampled_from(_FEW)
-    | st.lists(_SEGMENTS, max_size=6).map(lambda segments: b"/" + b"/".join(segments))
-    | st.text("/.%abc2eE0~?", max_size=12).map(lambda text: b"/" + text.encode())
+_TARGETS = st.one_of(
+    *[st.sampled_from([b"/", TAGGED.encode(), b"/empty.txt", b"/docs/", b"/docs/a%20b.txt", b"/none"])] * 3,
+    st.sampled_from(_FEW),
+    st.lists(_SEGMENTS, max_size=6).map(lambda segments: b"/" + b"/".join(segments)),
+    st.text("/.%abc2eE0~?", max_size=12).map(lambda text: b"/" + text.encode()),
 )
 _MORE_FIELDS = st.sampled_from(
     [
@@ -34,7 +35,7 @@ _REQUESTS = st.builds(
     lambda method, target, version, fields: Request(
         method, target, version, (b"Host: www.lab.test", *fields)
     ),
-    st.sampled_from([b"GET", b"GET", b"GET", b"HEAD", *(method.encode() for method in METHODS)]),
+    st.one_of(*[st.just(b"GET")] * 4, st.just(b"HEAD"), st.sampled_from([each.encode() for each in METHODS])),
     _TARGETS,
     st.sampled_from([b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0"]),
     st.lists(_MORE_FIELDS, max_size=2),

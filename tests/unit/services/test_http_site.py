@@ -191,6 +191,8 @@ def test_an_unknown_expectation_fails() -> None:
         ({"if_match": "*"}, 200),
         ({"if_match": f"W/{ETAG}"}, 412),
         ({"if_match": '"x"'}, 412),
+        ({"if_match": " *\t"}, 200),
+        ({"if_match": "\xa0*"}, 412),
         ({"if_modified_since": "Fri, 31 Dec 2100 23:59:59 GMT"}, 200),
         ({"if_unmodified_since": "Sat, 01 Jan 2000 00:00:00 GMT"}, 200),
         ({"range": "bytes=0-1", "if_range": ETAG}, 206),
