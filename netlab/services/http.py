@@ -50,6 +50,8 @@ WHY = {
 _ABSOLUTE_FORM = re.compile(r"http://([^/?]*)", re.IGNORECASE)
 _TARGET = re.compile(r"(?:[!\"$&-~]|%[0-9A-Fa-f]{2})+")
 _HOST = re.compile(r"([\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?", re.ASCII)
+_EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
+_ENTITY_TAGS = re.compile(r'[ \t,]*(?:(?:W/)?"[^"]*"[ \t]*(?:,[ \t,]*|$))+')  # RFC 9110, section 5.6.1.2
 _HEAD = b"HEAD "
 _ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"')
 
@@ -229,7 +231,7 @@ def represent(resource: Resource, method: str, headers: Mapping[str, str]) -> Re
 
 def _matches(value: str, etag: str, *, weak: bool) -> bool:
     """Whether a list of entity tags holds `etag` (RFC 9110, sections 8.8.3.2 and 13.1)."""
-    tags = _ENTITY_TAG.findall(value)
+    tags = _ENTITY_TAG.findall(value) if _ENTITY_TAGS.fullmatch(value) else []
     return value.strip(" \t") == "*" or etag in tags or (weak and f"W/{etag}" in tags)
 
 
@@ -297,8 +299,8 @@ class Connection:
         """Hand h11 more bytes, up to HEAD_LIMIT unprocessed ones; False: there are none."""
         held = self._wire.trailing_data[0]
         between = self._wire.their_state is h11.IDLE and not held
-        while between and self._inbox.startswith(b"\r\n"):  # RFC 9112, section 2.2: to be ignored there
-            del self._inbox[:2]
+        if between and (empty := _EMPTY_LINES.match(self._inbox)):  # RFC 9112, section 2.2: to be ignored
+            del self._inbox[: empty.end()]
         if not self._inbox or (between and self._inbox == b"\r"):
             if self._at_eof:
                 self._wire.receive_data(b"")

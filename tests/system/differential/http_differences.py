@@ -20,6 +20,7 @@ _ONE_RANGE = re.compile(rb"bytes=[ \t]*([0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})[ \
 _START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e]+( [\x21-\x7e]+)?")
 _LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*")
 _HOST = re.compile(rb"([A-Za-z0-9_.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
+_EMPTY_LABEL = re.compile(rb"^\.*$|\.\.")
 _BACKWARDS = re.compile(rb"bytes=[ \t]*([0-9]+)-([0-9]+)[ \t]*", re.IGNORECASE)
 
 
@@ -153,15 +154,13 @@ def _repeats_a_condition(turn: Turn) -> bool:
 
 
 def _names_no_host(turn: Turn) -> bool:
-    return turn.statuses[1] == 400 and turn.fields.get(b"host", b"x").strip(b".") == b""
+    return turn.statuses[1] == 400 and _EMPTY_LABEL.search(turn.fields.get(b"host", b"x"))
 
 
 def _has_one_length_twice(turn: Turn) -> bool:
-    return turn.statuses[1] == 400 and (turn.names.count(b"content-length") == 2 or b"," in _length(turn))
-
-
-def _length(turn: Turn) -> bytes:
-    return turn.fields.get(b"content-length", b"")
+    return turn.statuses[1] == 400 and (
+        turn.names.count(b"content-length") == 2 or b"," in turn.fields.get(b"content-length", b"")
+    )
 
 
 def _has_two_framings(turn: Turn) -> bool:
@@ -193,6 +192,11 @@ def _folds_a_line(turn: Turn) -> bool:
 def _pads_with_tabs(turn: Turn) -> bool:
     values = [line.partition(b":")[2].strip(b" ") for line in turn.lines]
     return any(value.startswith(b"\t") or value.endswith(b"\t") for value in values)
+
+
+def _wants_both(turn: Turn) -> bool:
+    wanted = b",".join(line.lower() for line in turn.lines if line.lower().startswith(b"connection:"))
+    return b"close" in wanted and b"keep-alive" in wanted
 
 
 def _row(reason: str, parts: str, applies: Callable[[Turn], object], example: Asked) -> Difference:
@@ -374,13 +378,19 @@ DIFFERENCES = (
         ask(Request(fields=(b"Host:\twww.lab.test",))),
     ),
     _row(
+        "who says close anywhere means it (RFC 9112, section 9.3); of two fields nginx heeds the last",
+        "ending",
+        _wants_both,
+        get("/hello.txt", "Connection: close", "Connection: keep-alive"),
+    ),
+    _row(
         "HTTP/1.0 persists nowhere (RFC 9112, section 9.3, leaves it open); nginx heeds keep-alive",
         "ending",
         _asks_to_stay_in_http_1_0,
         raw(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
     ),
     _row(
-        "octets that RFC 9112's grammar has not in a line end the connection: spaces, controls, a bare LF "
+        "octets that RFC 9112's grammar has not in a line end the connection: spaces, controls, "
         "before it, signs in a name; nginx passes over many of them",
         "status ending",
         _has_octets_out_of_place,

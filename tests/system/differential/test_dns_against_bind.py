@@ -55,17 +55,17 @@ def generated(client: Client, strategy: SearchStrategy[Asked], examples: int) ->
 
 def test_questions(client: Client) -> None:
     """Names in and around the zones, at any depth and in any case, of all types, with and without EDNS."""
-    generated(client, dns_corpus.PLAIN, 600)
+    generated(client, dns_corpus.PLAIN, 400)
 
 
 def test_odd_questions(client: Client) -> None:
     """Types that no zone holds, other classes and operations, several questions or none, options of EDNS."""
-    generated(client, dns_corpus.ODD, 250)
+    generated(client, dns_corpus.ODD, 150)
 
 
 def test_junk(client: Client) -> None:
     """What is damaged, cut off or no message at all is refused alike, or met with the same silence."""
-    generated(client, dns_corpus.JUNK, 250)
+    generated(client, dns_corpus.JUNK, 150)
 
 
 SIZES = (None, 512, 513, 700, 1232, 4096)

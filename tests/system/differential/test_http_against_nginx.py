@@ -63,12 +63,12 @@ def test_requests_by_hand(pair: Pair) -> None:
 
 def test_generated_requests(pair: Pair) -> None:
     """One to three requests in a segment, of any method, target, version and fields."""
-    generated(pair, http_generated.PLAIN, 250)
+    generated(pair, http_generated.PLAIN, 150)
 
 
 def test_damaged_requests(pair: Pair) -> None:
     """An octet that is not, or should not be there, has the same refusal, or none."""
-    generated(pair, http_generated.DAMAGED, 150)
+    generated(pair, http_generated.DAMAGED, 100)
 
 
 @pytest.mark.parametrize("row", DIFFERENCES, ids=[row.applies.__name__ for row in DIFFERENCES])

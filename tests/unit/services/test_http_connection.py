@@ -224,8 +224,9 @@ def test_upgrade_and_connect_are_declined() -> None:
 
 
 def test_empty_lines_before_a_request_are_ignored() -> None:
-    """CRLF between requests, which some clients send after a body, is no request (RFC 9112, 2.2)."""
+    """CRLF between requests, which some clients send, is no request; LF neither (RFC 9112, 2.2)."""
     assert statuses(b"\r\n" + GET + b"\r\n", b"\r", b"\n", GET, b"") == [200, 200]
+    assert statuses(b"\n\r\n\n" + GET + b"\n", GET, b"") == [200, 200]
 
 
 def test_the_log_line() -> None:
