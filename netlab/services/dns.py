@@ -1,7 +1,7 @@
 """The builtin DNS engine: an authoritative server's whole logic, bytes in and bytes out.
 
-Its counterpart is `netlab.services.dns_server`, which holds the sockets. dnspython reads the zones and
-encodes names and records; what is asked is read here, strictly, and answered in the order of
+Its counterpart is `netlab.services.dns_server`, which holds the sockets; `netlab.services.dns_query` reads
+what is asked. dnspython reads the zones and encodes names and records. The answer is found in the order of
 RFC 1034, section 4.3.2. The same query has the same answer, byte for byte.
 """
 
@@ -11,7 +11,6 @@ import io
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import dns.exception
 import dns.flags
@@ -26,18 +25,18 @@ from dns.rdataclass import IN
 from dns.rdatatype import AAAA, ANY, AXFR, CNAME, DNAME, DS, IXFR, MX, NS, OPT, SOA, SRV, A
 
 from netlab.errors import ServiceError
+from netlab.services.dns_query import HEADER, UDP_PAYLOAD, Edns, Query, Transport, read_query, read_question
 from netlab.topology.model import Record, Zone
 
 DEFAULT_TTL = 300  # seconds, of records that say none: those of a map in the topology
-UDP_PAYLOAD = 1232  # bytes that cross any path unfragmented (DNS flag day 2020)
-MIN_UDP_PAYLOAD = 512  # RFC 1035, section 4.2.1; RFC 6891, section 6.2.3
-MAX_MESSAGE = 65535  # what TCP's two-byte length can say
-_HEADER = struct.Struct("!HHHHHH")
 _OPCODE = 0x7800  # its bits among the flags
 _OPT = struct.Struct("!BHHIH")  # owner (the root), type, payload size, extended RCODE and flags, no options
+# Asked for, these and ANY are looked for at an alias itself (RFC 2181, section 10.1; RFC 4035, section 2.5).
+_BESIDE_CNAME = frozenset(
+    map(dns.rdatatype.from_text, ("CNAME", "ANY", "SIG", "KEY", "NXT", "RRSIG", "NSEC"))
+)
 _TARGETS = {NS: "target", MX: "exchange", SRV: "target"}  # whose addresses go into the additional section
 
-Transport = Literal["udp", "tcp"]
 _Key = tuple[bytes, ...]  # a name's labels in lower case (names compare so), the root's empty one last
 _Node = dict[int, dns.rdataset.Rdataset]  # a name's RRsets by type, in the order of the zone
 _RRset = tuple[dns.name.Name, dns.rdataset.Rdataset]
@@ -124,76 +123,6 @@ def _denial(origin: dns.name.Name, nodes: dict[_Key, _Node]) -> _RRset:
     return origin, dns.rdataset.from_rdata(min(soa.ttl, soa[0].minimum), soa[0])
 
 
-@dataclass(frozen=True, slots=True)
-class _Edns:
-    """The client's OPT record (RFC 6891, section 6.1.3)."""
-
-    payload: int
-    version: int
-    dnssec_ok: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Query:
-    name: dns.name.Name
-    type: int
-    rdclass: int
-    edns: _Edns | None
-
-    def limit(self, transport: Transport) -> int:
-        """Return how many bytes the answer may have."""
-        if transport == "tcp":
-            return MAX_MESSAGE
-        return min(max(self.edns.payload, MIN_UDP_PAYLOAD), UDP_PAYLOAD) if self.edns else MIN_UDP_PAYLOAD
-
-
-def _read_name(parser: dns.wire.Parser) -> tuple[dns.name.Name, int]:
-    """Return a name and how many bytes it took."""
-    name, size = dns.name.from_wire(parser.wire, parser.current)
-    parser.seek(parser.current + size)
-    return name, size
-
-
-def _read_question(parser: dns.wire.Parser) -> tuple[dns.name.Name, int, int]:
-    """Return name, type and class; DNSException where there is no such thing."""
-    name, size = _read_name(parser)
-    # Before the first name stands only the header: no pointer can mean a name there.
-    if size != sum(len(label) + 1 for label in name.labels):
-        raise dns.exception.FormError
-    rdtype, rdclass = parser.get_struct("!HH")
-    return name, rdtype, rdclass
-
-
-def _read_query(message: bytes) -> _Query:
-    """Read a standard query to its last byte; DNSException where it is none."""
-    parser = dns.wire.Parser(message)
-    _, _, questions, answers, authorities, extras = parser.get_struct(_HEADER.format)
-    if questions != 1:
-        raise dns.exception.FormError
-    name, rdtype, rdclass = _read_question(parser)
-    misplaced = [edns for _ in range(answers + authorities) if (edns := _read_extra(parser))]
-    found = [edns for _ in range(extras) if (edns := _read_extra(parser))]
-    if misplaced or len(found) > 1 or parser.remaining():
-        raise dns.exception.FormError
-    return _Query(name, rdtype, rdclass, found[0] if found else None)
-
-
-def _read_extra(parser: dns.wire.Parser) -> _Edns | None:
-    """Step over a record that follows the question; return what it says if it is an OPT."""
-    owner, _ = _read_name(parser)
-    rdtype, rdclass, ttl, length = parser.get_struct("!HHIH")
-    with parser.restrict_to(length):
-        if rdtype != OPT:
-            parser.get_remaining()
-            return None
-        while parser.remaining():
-            _, size = parser.get_struct("!HH")
-            parser.get_bytes(size)
-    if owner != dns.name.root:
-        raise dns.exception.FormError
-    return _Edns(rdclass, ttl >> 16 & 0xFF, bool(ttl & dns.flags.DO))
-
-
 @dataclass(slots=True)
 class _Reply:
     """An answer while it is put together."""
@@ -206,13 +135,19 @@ class _Reply:
     additional: list[_RRset] = field(default_factory=list)
 
 
-def _bare_header(number: int, flags: int, rcode: int) -> bytes:
-    """Return the answer to a message whose body cannot be trusted to hold a question."""
+def _bare(number: int, flags: int, rcode: int, edns: Edns | None = None) -> bytes:
+    """Return the answer to a message that is not to be trusted to hold a question; OPT answers OPT."""
     echoed = flags & (_OPCODE | dns.flags.RD)
-    return _HEADER.pack(number, dns.flags.QR | echoed | rcode, 0, 0, 0, 0)
+    head = HEADER.pack(number, dns.flags.QR | echoed | rcode & 0xF, 0, 0, 0, 1 if edns else 0)
+    return head + (_opt(rcode, edns) if edns else b"")
 
 
-def _encode(number: int, flags: int, query: _Query, reply: _Reply, limit: int) -> bytes:
+def _opt(rcode: int, edns: Edns) -> bytes:
+    """Return the OPT record that answers the client's (RFC 6891, section 6.1.1)."""
+    return _OPT.pack(0, OPT, UDP_PAYLOAD, rcode >> 4 << 24 | (dns.flags.DO if edns.dnssec_ok else 0), 0)
+
+
+def _encode(number: int, flags: int, query: Query, reply: _Reply, limit: int) -> bytes:
     """Return the message, in at most `limit` bytes.
 
     TC says that an RRset of the answer, of the authority or of a referral's glue (RFC 9471) had to be
@@ -220,8 +155,8 @@ def _encode(number: int, flags: int, query: _Query, reply: _Reply, limit: int) -
     """
     flags = dns.flags.QR | flags & (_OPCODE | dns.flags.RD) | reply.rcode & 0xF
     flags |= dns.flags.AA if reply.authoritative else 0
-    output = io.BytesIO(bytes(_HEADER.size))
-    output.seek(_HEADER.size)
+    output = io.BytesIO(bytes(HEADER.size))
+    output.seek(HEADER.size)
     compress: dict[dns.name.Name, int] = {}
     query.name.to_wire(output, compress)
     output.write(struct.pack("!HH", query.type, query.rdclass))
@@ -234,11 +169,10 @@ def _encode(number: int, flags: int, query: _Query, reply: _Reply, limit: int) -
             flags |= dns.flags.TC if needed else 0
             break
     if query.edns:
-        ttl = reply.rcode >> 4 << 24 | (dns.flags.DO if query.edns.dnssec_ok else 0)
-        output.write(_OPT.pack(0, OPT, UDP_PAYLOAD, ttl, 0))
+        output.write(_opt(reply.rcode, query.edns))
         counts[3] += 1
     output.seek(0)
-    output.write(_HEADER.pack(number, flags, *counts))
+    output.write(HEADER.pack(number, flags, *counts))
     return output.getvalue()
 
 
@@ -278,30 +212,49 @@ class Authority:
 
     def answer(self, query: bytes, *, transport: Transport) -> bytes | None:
         """Return the answer; None for what has no header, or is itself an answer."""
-        if len(query) < _HEADER.size or query[2] & 0x80:
+        if len(query) < HEADER.size or query[2] & 0x80:
             return None
         number, flags = struct.unpack_from("!HH", query)
-        if flags & _OPCODE:
-            return _bare_header(number, flags, dns.rcode.NOTIMP)
         try:
-            asked = _read_query(query)
+            asked, edns = read_query(query)
         except dns.exception.DNSException:
-            return _bare_header(number, flags, dns.rcode.FORMERR)
+            # The body of another operation need not be of this form (RFC 8490, section 5.4).
+            return _bare(number, flags, dns.rcode.NOTIMP if flags & _OPCODE else dns.rcode.FORMERR)
+        if edns and edns.version > 0 and (flags & _OPCODE or asked is None):
+            return _bare(number, flags, dns.rcode.BADVERS, edns)
+        if flags & _OPCODE:
+            return _bare(number, flags, dns.rcode.NOTIMP, edns)
+        if asked is None:
+            return _bare(number, flags, dns.rcode.FORMERR, edns)
         return _encode(number, flags, asked, self._reply(asked), asked.limit(transport))
 
-    def _reply(self, query: _Query) -> _Reply:
+    def _reply(self, query: Query) -> _Reply:
         if query.edns and query.edns.version > 0:
             return _Reply(dns.rcode.BADVERS)
         if query.rdclass != IN or query.type in (AXFR, IXFR):
             return _Reply(dns.rcode.REFUSED)
+        if query.type in (
+            dns.rdatatype.MAILA,
+            dns.rdatatype.MAILB,
+        ):  # obsolete since RFC 1035 itself, section 3.2.3
+            return _Reply(dns.rcode.NOTIMP)
+        if query.type != ANY and dns.rdatatype.is_metatype(dns.rdatatype.RdataType.make(query.type)):
+            return _Reply(dns.rcode.FORMERR)  # no zone has data of such a type (RFC 6895, section 3.1)
         return self._resolve(query.name, query.type)
 
     def _resolve(self, name: dns.name.Name, qtype: int) -> _Reply:
-        """Follow CNAMEs to a name that answers, is not ours or was seen; it sets the RCODE (RFC 6604)."""
+        """Follow CNAMEs to a name that answers or is not ours; it sets the RCODE (RFC 6604).
+
+        A loop of them is told with SERVFAIL beside it: an error, as RFC 1034, section 3.6.2, has it.
+        """
         reply = _Reply()
         seen: set[_Key] = set()
         target: dns.name.Name | None = name
-        while target is not None and (key := _key(target)) not in seen:
+        while target is not None:
+            key = _key(target)
+            if key in seen:
+                reply.rcode = dns.rcode.SERVFAIL
+                break
             seen.add(key)
             zone = self._closest(key, qtype)
             if zone is None:
@@ -348,7 +301,7 @@ def _step(reply: _Reply, zone: _ZoneData, name: dns.name.Name, qtype: int) -> dn
         reply.rcode = dns.rcode.NXDOMAIN
         reply.authority.append(zone.denial)
         return None
-    if CNAME in node and qtype not in (CNAME, ANY):
+    if CNAME in node and qtype not in _BESIDE_CNAME:
         reply.answer.append((name, node[CNAME]))
         target: dns.name.Name = node[CNAME][0].target
         return target
@@ -362,9 +315,9 @@ def _step(reply: _Reply, zone: _ZoneData, name: dns.name.Name, qtype: int) -> dn
 
 def describe(query: bytes, answer: bytes | None) -> str:
     """Return one line on an exchange: `A www.lab.test. NOERROR 1 answer 46 bytes`; for any bytes whatever."""
-    if answer is None or len(answer) < _HEADER.size:
+    if answer is None or len(answer) < HEADER.size:
         return f"{len(query)} bytes that are no query: dropped"
-    _, flags, _, answers, authorities, _ = _HEADER.unpack_from(answer)
+    _, flags, _, answers, authorities, _ = HEADER.unpack_from(answer)
     parts = [_subject(query), dns.rcode.to_text(_rcode(answer))]
     referral = authorities and not answers and not flags & dns.flags.AA
     parts.append("referral" if referral else f"{answers} answer{'' if answers == 1 else 's'}")
@@ -378,7 +331,7 @@ def _subject(query: bytes) -> str:
     flags = int.from_bytes(query[2:4], "big")
     opcode = [dns.opcode.to_text(dns.opcode.from_flags(flags))] if flags & _OPCODE else []
     try:
-        name, rdtype, _ = _read_question(dns.wire.Parser(query, _HEADER.size))
+        name, rdtype, _ = read_question(dns.wire.Parser(query, HEADER.size))
     except dns.exception.DNSException:
         return " ".join([*opcode, f"{len(query)} bytes without a question"])
     return " ".join([*opcode, dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype)), name.to_text()])

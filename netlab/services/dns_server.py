@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from netlab.errors import MachineError
-from netlab.services.dns import Authority, Transport, describe
+from netlab.services.dns import Authority, describe
+from netlab.services.dns_query import Transport
 
 IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)  # Python's socket module has the name from 3.12 on
 _PKTINFO = struct.Struct("@i4s4s")  # interface, local address, the header's destination: ip(7)

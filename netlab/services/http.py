@@ -20,6 +20,8 @@ from urllib.parse import quote, unquote_to_bytes
 
 import h11
 
+from netlab.services.ranges import byte_range
+
 TARGET_LIMIT = 8000  # octets of a request target; RFC 9112, section 3, asks for as many in a whole line
 HEAD_LIMIT = 16384  # octets of a request's head, of a chunk's header and of a trailer section
 BODY_LIMIT = 1 << 20  # octets of a request's body, which is read and dropped
@@ -45,11 +47,13 @@ WHY = {
     505: "This server speaks HTTP/1.1 and HTTP/1.0.",
 }
 
-_ABSOLUTE_FORM = re.compile(r"http://[^/?]+", re.IGNORECASE)
+_ABSOLUTE_FORM = re.compile(r"http://([^/?]*)", re.IGNORECASE)
 _TARGET = re.compile(r"(?:[!\"$&-~]|%[0-9A-Fa-f]{2})+")
 _HOST = re.compile(r"([\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?", re.ASCII)
+_EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
+_ENTITY_TAGS = re.compile(r'[ \t,]*(?:(?:W/)?"[^"]*"[ \t]*(?:,[ \t,]*|$))+')  # RFC 9110, section 5.6.1.2
+_HEAD = b"HEAD "
 _ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"')
-_ONE_RANGE = re.compile(r"bytes=[ \t]*([0-9]*)-([0-9]*)[ \t]*", re.IGNORECASE)
 
 # h11's own limit counts what has arrived, which depends on segments; `Connection._feed` keeps ours before it.
 _new_wire = partial(h11.Connection, h11.SERVER, max_incomplete_event_size=4 * HEAD_LIMIT)
@@ -167,6 +171,9 @@ def parse_target(target: str) -> tuple[str, str]:
     if not _TARGET.fullmatch(target):
         raise ValueError("it has #, % without two hexadecimal digits, or more than visible ASCII")
     if absolute := _ABSOLUTE_FORM.match(target):
+        # Without a host, or with user information, it is no http URI (RFC 9110, sections 4.2.1 and 4.2.4).
+        if absolute[1][:1] in ("", ":") or not _HOST.fullmatch(absolute[1]):
+            raise ValueError("its authority is not a host with an optional port")
         target = f"/{target[absolute.end() :].removeprefix('/')}"
     if not target.startswith("/"):
         raise ValueError("it begins neither with / nor with http://")
@@ -224,31 +231,8 @@ def represent(resource: Resource, method: str, headers: Mapping[str, str]) -> Re
 
 def _matches(value: str, etag: str, *, weak: bool) -> bool:
     """Whether a list of entity tags holds `etag` (RFC 9110, sections 8.8.3.2 and 13.1)."""
-    tags = _ENTITY_TAG.findall(value)
-    return value.strip() == "*" or etag in tags or (weak and f"W/{etag}" in tags)
-
-
-def byte_range(value: str, size: int) -> range | None:
-    """Return the positions that a Range field asks for (RFC 9110, section 14.1.2).
-
-    None, for the whole: another unit, what does not parse, a suffix of nothing, and several ranges, which a
-    server may ignore (section 14.2). An empty range: not satisfiable.
-    """
-    match = _ONE_RANGE.fullmatch(value)
-    if match is None or match.group(1) == match.group(2) == "":
-        return None
-    first, last = match.groups()
-    if not first:
-        suffix = _position(last)
-        return range(max(0, size - suffix), size) if size or not suffix else None
-    if last and _position(last) < _position(first):
-        return None
-    return range(min(_position(first), size), min(_position(last) + 1, size) if last else size)
-
-
-def _position(digits: str) -> int:
-    """Read an octet position; its first 19 digits suffice to be beyond any body, and int() has a limit."""
-    return int(digits.lstrip("0")[:19] or 0)
+    tags = _ENTITY_TAG.findall(value) if _ENTITY_TAGS.fullmatch(value) else []
+    return value.strip(" \t") == "*" or etag in tags or (weak and f"W/{etag}" in tags)
 
 
 def phrase(status: int) -> str:
@@ -279,6 +263,7 @@ class Connection:
         self._site = site
         self._inbox = bytearray()
         self._at_eof = False
+        self._opening = b""  # of a head that is not read yet: what suffices to know a HEAD
         self._request: h11.Request | None = None
         self._response: Response | None = None
         self._fields: dict[str, str] = {}
@@ -314,8 +299,8 @@ class Connection:
         """Hand h11 more bytes, up to HEAD_LIMIT unprocessed ones; False: there are none."""
         held = self._wire.trailing_data[0]
         between = self._wire.their_state is h11.IDLE and not held
-        while between and self._inbox.startswith(b"\r\n"):  # RFC 9112, section 2.2: to be ignored there
-            del self._inbox[:2]
+        if between and (empty := _EMPTY_LINES.match(self._inbox)):  # RFC 9112, section 2.2: to be ignored
+            del self._inbox[: empty.end()]
         if not self._inbox or (between and self._inbox == b"\r"):
             if self._at_eof:
                 self._wire.receive_data(b"")
@@ -324,6 +309,8 @@ class Connection:
         if room <= 0:
             is_target = self._wire.their_state is h11.IDLE and b"\n" not in held
             raise h11.RemoteProtocolError("too long", error_status_hint=414 if is_target else 431)
+        if self._wire.their_state is h11.IDLE:
+            self._opening = (held + self._inbox[: len(_HEAD)])[: len(_HEAD)]
         self._wire.receive_data(bytes(self._inbox[:room]))
         del self._inbox[:room]
         return True
@@ -364,13 +351,17 @@ class Connection:
 
     def _send(self, response: Response, *, close: bool) -> Reply:
         """Encode a final response, and make ready for the next request or none."""
-        is_head = self._request is not None and self._request.method == b"HEAD"
+        # Junk that begins as a HEAD comes from someone who expects no content (RFC 9110, section 9.3.2).
+        is_head = self._request.method == b"HEAD" if self._request else self._opening == _HEAD
         body = b"" if is_head else response.body
         fields = [*response.headers, *([("Connection", "close")] if close else [])]
         head = h11.Response(status_code=response.status, headers=fields, reason=phrase(response.status))
         send = self._wire.send
-        data = send(head) + send(h11.Data(data=body)) + send(h11.EndOfMessage())
-        log = f"{_request_line(self._request)} {response.status} {len(body)}"
+        data = send(head)
+        if self._request or not is_head:  # h11 knows of a HEAD only what it has read
+            data += send(h11.Data(data=body)) + send(h11.EndOfMessage())
+        line = '"HEAD -"' if is_head and not self._request else _request_line(self._request)
+        log = f"{line} {response.status} {len(body)}"
         self._request = None
         if self._wire.our_state is h11.DONE:
             self._inbox[:0] = self._wire.trailing_data[0]

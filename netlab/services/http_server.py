@@ -22,6 +22,7 @@ from netlab.services.http import Connection, Resource, Site, media_type
 IDLE_LIMIT = 15.0  # seconds without a byte in either direction
 LINGER_LIMIT = 5.0  # seconds that a client has to close its side once the server has closed its own
 CONNECTION_LIMIT = 256  # further clients wait in the kernel's queue
+QUEUE = 1024  # clients there; whoever comes when it is full tries again after a second
 STOP_INTERVAL = 0.1  # seconds between two looks at `stop`
 READ_SIZE = 1 << 16
 REPLIES_PER_TURN = 16  # of one client's pipelined requests, before the others have theirs
@@ -115,7 +116,7 @@ class HttpServer:
             if family == socket.AF_INET6:  # IPv4 has a socket of its own
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.bind((address, port))
-            listener.listen(CONNECTION_LIMIT)
+            listener.listen(QUEUE)
         except OSError as error:
             listener.close()
             raise _bind_error(address, port, error) from error
@@ -154,17 +155,21 @@ class HttpServer:
         return wait if not polling else min(STOP_INTERVAL, wait or STOP_INTERVAL)
 
     def _accept(self, listener: socket.socket) -> None:
-        try:
-            sock, address = listener.accept()
-        except OSError as error:
-            # Gone again already, or the process has no descriptor left: the pause keeps that from spinning.
-            self._log(f"- cannot accept: {error.strerror}")
-            time.sleep(0 if error.errno == errno.ECONNABORTED else STOP_INTERVAL)
-            return
-        sock.setblocking(False)
-        client = _Client(sock, address[0], Connection(self._site), time.monotonic() + IDLE_LIMIT)
-        self._clients[sock.fileno()] = client
-        self._selector.register(sock, selectors.EVENT_READ, client)
+        """Take all clients that wait and have room, lest the kernel's queue grow full."""
+        while len(self._clients) < CONNECTION_LIMIT:
+            try:
+                sock, address = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                # Gone again, or the process has no descriptor left: the pause keeps that from spinning.
+                self._log(f"- cannot accept: {error.strerror}")
+                time.sleep(0 if error.errno == errno.ECONNABORTED else STOP_INTERVAL)
+                return
+            sock.setblocking(False)
+            client = _Client(sock, address[0], Connection(self._site), time.monotonic() + IDLE_LIMIT)
+            self._clients[sock.fileno()] = client
+            self._selector.register(sock, selectors.EVENT_READ, client)
 
     def _advance(self, client: _Client) -> None:
         """Move one connection on as far as it goes without waiting."""

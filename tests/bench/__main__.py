@@ -28,18 +28,24 @@ LACKING = 77  # the exit status of a program beside this one, where what it meas
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table: `limit` is in the `unit` of `ours`; None where it is only for comparison."""
+    """One line of the table: `limit` is in the `unit` of `ours`; None where it is only for comparison.
+
+    It is the most that `ours` may be, or the `least` that it must be.
+    """
 
     what: str
     ours: float
     limit: float | None
     unit: str
     beside: str = ""
+    least: bool = False
 
     @property
     def kept(self) -> bool:
         """Whether the limit is kept."""
-        return self.limit is None or self.ours <= self.limit
+        if self.limit is None:
+            return True
+        return self.ours >= self.limit if self.least else self.ours <= self.limit
 
     def __str__(self) -> str:
         limit = "" if self.limit is None else f"{self.limit:9.2f} {self.unit}"
@@ -49,7 +55,7 @@ class Row:
 
 def figures(command: Sequence[str]) -> dict[str, float]:
     """Run a program that prints one line of JSON; then let the kernel finish what that program left to it."""
-    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
     # The kernel frees namespaces after the process that held them is gone, some thousand a second: the next
     # sample would pay for it. No condition tells when it is done.
     time.sleep(1.5 if "1000" in command else 0.3)
@@ -142,6 +148,46 @@ def containers() -> Iterator[Row]:
         yield Row(f"10 containers {what}", high / theirs, limit, "x", beside)
 
 
+# Service, kind of load as flood.py has it, how many, how many at a time, and the least a second.
+LOADS = (
+    ("dns", "udp", 20000, 64, 2000),
+    ("dns", "tcp", 5000, 32, None),
+    ("http", "keep", 5000, 32, 500),
+    ("http", "close", 2000, 32, None),
+)
+BEYOND = (
+    ("dns", "udp", 20000, 4000),
+    ("dns", "tcp", 5000, 64),
+    ("http", "keep", 5000, 250),
+    ("http", "close", 5000, 400),
+)
+
+
+def loads() -> Iterator[Row]:
+    """Load the builtin servers, and BIND and nginx where installed: requests a second, all answers judged."""
+    for service, kind, count, flight, least in LOADS:
+        said = figures([sys.executable, "-m", "tests.bench.load", service, kind, str(count), str(flight)])
+        name = f"{service} {kind}, {flight} at a time"
+        yield Row(f"{name}: a second", _rate(said, "builtin"), least, "/s", _real(said), least=True)
+        yield Row(f"{name}: wrong or lost", said["builtin wrong"] + said["builtin lost"], 0, "")
+    for service, kind, count, flight in BEYOND:
+        said = figures([sys.executable, "-m", "tests.bench.load", service, kind, str(count), str(flight)])
+        beside = f"{_rate(said, 'builtin'):.0f}/s, {said['builtin lost']:.0f} of {count} lost; {_real(said)}"
+        yield Row(f"{service} {kind}, {flight} at a time: wrong", said["builtin wrong"], 0, "", beside)
+
+
+def _rate(said: dict[str, float], who: str) -> float:
+    return said[f"{who} right"] / said[f"{who} seconds"]
+
+
+def _real(said: dict[str, float]) -> str:
+    if "real right" not in said:
+        return "the real server is not installed"
+    return (
+        f"the real server {_rate(said, 'real'):.0f}/s, {said['real wrong'] + said['real lost']:.0f} not right"
+    )
+
+
 def peers() -> Iterator[Row]:
     """Time the same stars in other tools, in namespaces of their own; for comparison only."""
     isolated = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
@@ -173,6 +219,7 @@ ROWS: dict[str, Callable[[], Iterator[Row]]] = {
     "running": running,
     "programs": programs,
     "containers": containers,
+    "load": loads,
     "peers": peers,
 }
 

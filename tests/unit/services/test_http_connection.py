@@ -151,6 +151,17 @@ def test_what_cannot_be_framed_ends_the_connection(request_bytes: bytes, status:
     assert closing
 
 
+@pytest.mark.parametrize("cut", [1, 4, 30])
+def test_a_head_that_cannot_be_read_gets_no_content(cut: int) -> None:
+    """Who sends HEAD expects none, whatever is wrong with the rest (RFC 9110, 9.3.2)."""
+    junk = b"HEAD / HTTP/1.1\r\nHost : a\r\n\r\n"
+    for before in (b"", b"\r\n", GET):
+        replies, closing = converse(before + junk[:cut], junk[cut:])
+        assert replies[-1].data.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert replies[-1].data.endswith(b"\r\n\r\n")
+        assert (replies[-1].log, closing) == ('"HEAD -" 400 0', True)
+
+
 def test_a_long_target_is_refused_and_the_connection_lives() -> None:
     """Between the limits of target and head the request is understood, so that the next one is answered."""
     assert statuses(b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * TARGET_LIMIT) + GET) == [414, 200]
@@ -213,8 +224,9 @@ def test_upgrade_and_connect_are_declined() -> None:
 
 
 def test_empty_lines_before_a_request_are_ignored() -> None:
-    """CRLF between requests, which some clients send after a body, is no request (RFC 9112, 2.2)."""
+    """CRLF between requests, which some clients send, is no request; LF neither (RFC 9112, 2.2)."""
     assert statuses(b"\r\n" + GET + b"\r\n", b"\r", b"\n", GET, b"") == [200, 200]
+    assert statuses(b"\n\r\n\n" + GET + b"\n", GET, b"") == [200, 200]
 
 
 def test_the_log_line() -> None:

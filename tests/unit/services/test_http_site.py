@@ -15,10 +15,10 @@ from netlab.services.http import (
     Resource,
     Response,
     Site,
-    byte_range,
     media_type,
     parse_target,
 )
+from netlab.services.ranges import byte_range
 
 PAGE = b"<h1>the lab</h1>\n" * 7
 SITE = Site(
@@ -84,6 +84,10 @@ def test_nothing_varies_with_the_clock_or_the_clone() -> None:
         ("http://www.lab.test/", 200),
         ("HTTP://www.lab.test", 200),
         ("http://www.lab.test?q", 200),
+        ("http://", 400),
+        ("http://:80/", 400),
+        ("http://user@www.lab.test/", 400),
+        ("http://www.lab.test:x/", 400),
         ("/docs/a%20b.txt", 200),
         ("/docs/./x/../a%20b.txt", 200),
         ("//docs//a%20b.txt", 200),
@@ -187,6 +191,11 @@ def test_an_unknown_expectation_fails() -> None:
         ({"if_match": "*"}, 200),
         ({"if_match": f"W/{ETAG}"}, 412),
         ({"if_match": '"x"'}, 412),
+        ({"if_match": " *\t"}, 200),
+        ({"if_match": "\xa0*"}, 412),
+        ({"if_match": f"{ETAG}3"}, 412),
+        ({"if_match": f',"x" , ,{ETAG},'}, 200),
+        ({"if_none_match": f'"x" {ETAG}'}, 200),
         ({"if_modified_since": "Fri, 31 Dec 2100 23:59:59 GMT"}, 200),
         ({"if_unmodified_since": "Sat, 01 Jan 2000 00:00:00 GMT"}, 200),
         ({"range": "bytes=0-1", "if_range": ETAG}, 206),
