@@ -22,6 +22,7 @@ class Congestion:
     window: int = 0  # cwnd
     threshold: int = _UNLIMITED  # ssthresh
     duplicates: int = 0
+    flight: int = 0  # what was under way when the first of them came
     recovering: bool = False  # in fast recovery
     acknowledged: int = 0  # since the window last grew in congestion avoidance
 
@@ -63,6 +64,8 @@ class Congestion:
     def on_duplicate(self, una: int, nxt: int, flight: int) -> bool:
         """Take a duplicate ACK; True if it begins fast retransmit (RFC 6582, section 3.2, step 2)."""
         self.duplicates += 1
+        if self.duplicates == 1:
+            self.flight = flight
         if self.recovering:  # RFC 5681, section 3.2, step 4: another segment has left the network
             self.window += self.mss
             return False
@@ -70,7 +73,7 @@ class Congestion:
             return False
         self.recover = nxt - 1
         self.recovering = True
-        self.threshold = max(flight // 2, 2 * self.mss)
+        self.threshold = max(self.flight // 2, 2 * self.mss)  # without what limited transmit has added
         self.window = self.threshold + _MANY_DUPLICATES * self.mss
         return True
 

@@ -116,6 +116,7 @@ class Receiver:
             self.early.remove(each)
         if self.fin == self.nxt:
             self.nxt += 1
+            self.ack_is_due = True
 
     def read(self, most: int) -> bytes:
         """Hand over text to the user; where that doubles the window that the peer knows of, an ACK is due.

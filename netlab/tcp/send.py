@@ -237,7 +237,7 @@ class Sender:
         """Yield what is lost as far as both windows allow."""
         for entry in [entry for entry in self.queue if entry.lost]:
             size = entry.end - entry.start
-            if self.flight + size > self.congestion.allowed or entry.end > self.una + self.window:
+            if self.flight + size > self.congestion.window or entry.end > self.una + self.window:
                 return
             yield self._again(entry, now)
 

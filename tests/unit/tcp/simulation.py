@@ -1,4 +1,4 @@
-"""Two endpoints, joined by a wire that loses, doubles, delays and damages as a schedule says; time is virtual.
+"""Two endpoints, joined by a wire that loses, doubles, delays and damages as told; time is virtual.
 
 A schedule is bytes, one for each packet in the order of sending: which fate that packet has. What comes after
 its end is delivered. So the empty schedule is a perfect wire, and a failing one shrinks towards it.
