@@ -76,8 +76,8 @@ def _decode_v6(data: bytes, most: int) -> Datagram:
     if 40 + length > most:
         raise DamagedError("lengths that cannot be")
     at, end = 40, 40 + length
-    while protocol in _EXTENSIONS_V6:
-        if at + 8 > min(end, len(data)):
-            raise DamagedError("an IPv6 extension header cut short")
+    while protocol in _EXTENSIONS_V6 and at + 8 <= len(data):
         protocol, at = data[at], at + 8 + data[at + 1] * 8
+    if protocol in _EXTENSIONS_V6 or at > end:
+        raise DamagedError("an IPv6 extension header cut short")
     return Datagram(source, destination, protocol, data[at:end])

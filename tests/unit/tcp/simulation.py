@@ -23,6 +23,7 @@ DELIVER, DROP, DOUBLE, DELAY, DAMAGE = range(5)
 # Half of the packets that the schedule speaks of are delivered.
 FATES = (DELIVER,) * 8 + (DROP,) * 3 + (DOUBLE,) + (DELAY,) * 2 + (DAMAGE,) * 2
 
+WRITING = (State.ESTABLISHED, State.CLOSE_WAIT, State.SYN_RECEIVED, State.SYN_SENT)
 LEGAL = {(before, after) for (before, _), after in TABLE.items()}
 
 
@@ -38,25 +39,24 @@ class Side:
     heard: bytearray = field(default_factory=bytearray)
     said: int = 0
     at_end: bool = False
+    has_closed: bool = False
 
     def act(self, now: float) -> bool:
         """Do what the user does as soon as it can: read, write, close. True: it did something."""
         endpoint = self.endpoint
-        before = (len(self.heard), self.said, self.endpoint.block.has_closed)
-        self.heard += endpoint.receive(self.most, now)
+        heard = endpoint.receive(self.most, now)
+        self.heard += heard
         self.at_end = self.at_end or endpoint.at_end
-        is_writing = endpoint.state in (
-            State.SYN_SENT,
-            State.SYN_RECEIVED,
-            State.ESTABLISHED,
-            State.CLOSE_WAIT,
-        )
-        if is_writing and not endpoint.block.has_closed:
-            if self.said < len(self.to_say):
-                self.said += endpoint.send(self.to_say[self.said : self.said + self.piece], now)
-            elif endpoint.state is not State.SYN_SENT:
-                endpoint.close(now)
-        return before != (len(self.heard), self.said, endpoint.block.has_closed)
+        if self.has_closed or endpoint.state not in WRITING:
+            return bool(heard)
+        if self.said < len(self.to_say):
+            taken = endpoint.send(self.to_say[self.said : self.said + self.piece], now)
+            self.said += taken
+            return bool(heard) or taken > 0
+        if endpoint.state is not State.SYN_SENT:
+            self.has_closed = True
+            endpoint.close(now)
+        return bool(heard) or self.has_closed
 
 
 @dataclass
