@@ -42,7 +42,10 @@ _READ = 1 << 16
 _HEADERS = {4: 40, 6: 60}  # bytes of IP's and TCP's, without options
 _ERRORS = {
     Failure.REFUSED: (errno.ECONNREFUSED, "answered the SYN with RST: does something listen there?"),
-    Failure.RESET: (errno.ECONNRESET, "reset the connection"),
+    Failure.RESET: (
+        errno.ECONNRESET,
+        "has reset the connection: or did this node's kernel, which lacks `firewall: [hold-back-rst]`?",
+    ),
     Failure.TIMED_OUT: (errno.ETIMEDOUT, "acknowledged nothing for so long that the connection was given up"),
     Failure.UNREACHABLE: (errno.EHOSTUNREACH, "cannot be reached"),
     Failure.ABORTED: (errno.ECONNABORTED, "knows no more of the connection: it was aborted here"),
@@ -58,7 +61,13 @@ class Connection:
     """
 
     def __init__(
-        self, host: str, port: int, *, settings: Settings | None = None, timeout: float = 10.0
+        self,
+        host: str,
+        port: int,
+        *,
+        local_port: int | None = None,
+        settings: Settings | None = None,
+        timeout: float = 10.0,
     ) -> None:
         self.host, self.port, self.timeout = host, port, timeout
         self.on_send: Hook | None = None
@@ -66,7 +75,7 @@ class Connection:
         self.address = _resolve(host)
         self._version = ipaddress.ip_address(self.address).version
         # netlab seeds `random` before a script runs: these are the same in each run with the same seed.
-        self.local_port = random.randint(49152, 65535)  # noqa: S311
+        self.local_port = local_port or random.randint(49152, 65535)  # noqa: S311
         self._link = Link(self.address, self.local_port)
         largest = self._link.mtu - _HEADERS[self._version]
         given = settings or DEFAULTS
@@ -87,11 +96,13 @@ class Connection:
     def connect(self) -> None:
         """Open the connection: returns when the handshake is complete."""
         self.endpoint.open(self._now())
-        self._wait_for(lambda: self.endpoint.is_open, "complete the handshake")
+        self._wait_for(lambda: self.endpoint.is_open, "did not complete the handshake")
 
     def send(self, data: bytes) -> int:
         """Take as much of the data as there is room for, and say how much that was."""
-        self._wait_for(lambda: self.endpoint.unsent < self.endpoint.block.settings.send_buffer, "take more")
+        self._wait_for(
+            lambda: self.endpoint.unsent < self.endpoint.block.settings.send_buffer, "took no more"
+        )
         return self._queue(data)
 
     def sendall(self, data: bytes) -> None:
@@ -99,12 +110,12 @@ class Connection:
         rest = memoryview(data)
         while rest:
             rest = rest[self.send(bytes(rest[:_READ])) :]
-        self._wait_for(lambda: not self.endpoint.block.sender.waits, "take it all")
+        self._wait_for(lambda: not self.endpoint.block.sender.waits, "did not take it all")
 
     def recv(self, size: int = _READ) -> bytes:
         """Return what has come, up to `size` bytes, as soon as there is something; empty at the end."""
         if not self.endpoint.available:
-            self._wait_for(lambda: bool(self.endpoint.available) or self.endpoint.at_end, "send something")
+            self._wait_for(lambda: bool(self.endpoint.available) or self.endpoint.at_end, "sent nothing")
         data = self.endpoint.receive(size, self._now())
         self._flush()
         return data
@@ -130,11 +141,10 @@ class Connection:
     def linger(self) -> None:
         """Close, and stay until TIME-WAIT is over, to acknowledge the peer's FIN again if it is repeated."""
         self._close_is_wanted = True
+        longest = self.timeout + 2 * self.endpoint.block.settings.msl
         try:
             self._close()
-            self._wait_for(
-                lambda: self.state is State.CLOSED, "be quiet", 3 * self.endpoint.block.settings.msl
-            )
+            self._wait_for(lambda: self.state is State.CLOSED, "was not quiet", longest)
         finally:
             self._link.close()
 
@@ -199,7 +209,8 @@ class Connection:
 
     def _wait_for(self, condition: Callable[[], bool], what: str, seconds: float | None = None) -> None:
         """Take and answer segments until the condition holds; raise if the connection ends or time is up."""
-        limit = self._now() + (self.timeout if seconds is None else seconds)
+        wait = self.timeout if seconds is None else seconds
+        limit = self._now() + wait
         while not condition():
             if self.state is State.CLOSED:
                 self._flush()
@@ -208,7 +219,7 @@ class Connection:
                 advice = f" ({self.endpoint.block.advice})" if self.endpoint.block.advice else ""
                 raise TimeoutError(
                     errno.ETIMEDOUT,
-                    f"{self._peer} did not {what} within {self.timeout:g} s, in {self.state.value}{advice}",
+                    f"{self._peer} {what} for {wait:g} s; we are in {self.state.value}{advice}",
                 )
             self._turn(limit)
         self._flush()
@@ -272,7 +283,9 @@ class Connection:
         endpoint.close(self._now())
         over = (State.TIME_WAIT, State.CLOSED)
         try:
-            self._wait_for(lambda: endpoint.state in over or bool(endpoint.available), "close its side")
+            self._wait_for(
+                lambda: endpoint.state in over or bool(endpoint.available), "did not close its side"
+            )
         except TimeoutError:
             endpoint.abort(self._now())
             self._flush()

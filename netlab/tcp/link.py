@@ -19,6 +19,7 @@ _SO_ATTACH_FILTER = 26
 _SIOCGIFMTU = 0x8921
 _BUFFER = 4 << 20  # bytes; an ordinary user gets some 200 KiB of them, doubled
 _LARGEST = 65536
+_NOWHERE = ("0.0.0.0", "::")  # noqa: S104 — Scapy's word for: none
 
 # Classic BPF (linux/filter.h): load a byte, half, word; X = IPv4's header length; jump if equal; return.
 _LDB, _LDH, _LD, _LDH_X, _LDX_IHL, _JEQ, _RET = 0x30, 0x28, 0x20, 0x48, 0xB1, 0x15, 0x06
@@ -76,11 +77,12 @@ def _route(peer: str, version: int) -> tuple[str, str, str]:
     """Return the interface to a peer, our address there, and the next hop."""
     from scapy.config import conf
 
-    interface, source, gateway = (conf.route if version == 4 else conf.route6).route(peer)
-    if source in ("0.0.0.0", "::") or str(interface) == conf.loopback_name:  # noqa: S104 — Scapy's word for none
-        what = "is this node itself" if source not in ("0.0.0.0", "::") else "has no route from here"  # noqa: S104
+    interface, source, gateway = (conf.route if version == 4 else conf.route6).route(peer, verbose=0)
+    is_here = ipaddress.ip_address(peer) == ipaddress.ip_address(source)
+    if is_here or source in _NOWHERE or str(interface) == conf.loopback_name:
+        what = "has no route from here" if source in _NOWHERE else "is this node itself"
         raise OSError(errno.ENETUNREACH, f"{peer} {what}: a crafted segment needs a network to go over")
-    return str(interface), source, peer if gateway in ("0.0.0.0", "::") else gateway  # noqa: S104
+    return str(interface), source, peer if gateway in _NOWHERE else gateway
 
 
 def _mac(hop: str, version: int) -> bytes:

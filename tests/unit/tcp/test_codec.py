@@ -116,7 +116,7 @@ def test_lengths_that_cannot_be(change: object, words: str) -> None:
     ],
 )
 def test_options_that_are_odd(data: str, found: Options) -> None:
-    """Options are read up to the first that cannot be; unknown ones, or of a wrong length, are passed over."""
+    """Options are read up to the first that cannot be; unknown ones and wrong lengths are passed over."""
     assert options.decode(bytes.fromhex(data)) == found
 
 

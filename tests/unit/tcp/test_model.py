@@ -76,7 +76,7 @@ def world_of(
 
 
 @share(0.25)
-@given(st.integers(300, 900), schedules, st.tuples(numbers, numbers))
+@given(st.integers(200, 700), schedules, st.tuples(numbers, numbers))
 def test_a_download(length: int, schedule: bytes, isn: tuple[int, int]) -> None:
     """What one side asks with a line, the other answers at length: every byte, in order, once."""
     world = world_of((20, length), schedule, isn)
