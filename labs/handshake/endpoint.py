@@ -1,4 +1,4 @@
-"""Lab handshake once more: what client.py does step by step, in five lines, with netlab's own TCP endpoint."""
+"""Lab handshake once more: what client.py does step by step, in five lines, by netlab's TCP endpoint."""
 
 import hashlib
 from http.client import HTTPConnection

@@ -12,6 +12,7 @@ node's own kernel, which knows of no such connection, must keep still: `firewall
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import ipaddress
@@ -56,8 +57,8 @@ class Connection:
     """A TCP connection to a port of a host, which `connect` opens.
 
     Its calls wait for `timeout` seconds at most and raise what a socket's would: ConnectionError,
-    TimeoutError, OSError. `on_send` and `on_receive` may be set at any time. What a hook changes gets new
-    lengths and checksums, unless it has set those itself.
+    TimeoutError, OSError. `on_send` and `on_receive` see every segment, and may be set at any time. What a
+    hook changes gets new lengths and checksums, unless it has set those itself.
     """
 
     def __init__(
@@ -95,7 +96,10 @@ class Connection:
 
     def connect(self) -> None:
         """Open the connection: returns when the handshake is complete."""
-        self.endpoint.open(self._now())
+        try:
+            self.endpoint.open(self._now())
+        except ClosedError as error:
+            raise OSError(errno.EISCONN, f"{self._peer}: {error}; make another Connection") from None
         self._wait_for(lambda: self.endpoint.is_open, "did not complete the handshake")
 
     def send(self, data: bytes) -> int:
@@ -232,23 +236,22 @@ class Connection:
         data = self._link.receive(until - self._now())
         now = self._now()
         if data is not None:
-            for each in [data] if self.on_receive is None else self._through(self.on_receive, data):
-                self._take(each, now)
+            self._take(data, now)
         if due is not None and due <= now:
             self.endpoint.time_passes(now)
 
     def _take(self, data: bytes, now: float) -> None:
         """Let a datagram arrive; what is damaged is dropped (RFC 9293, section 3.1, MUST-3)."""
-        try:
-            packet = datagram.decode(data)
-            if packet.protocol == segment.PROTOCOL:
-                arrived = segment.decode(packet.payload, packet.source, packet.destination)
-                self.endpoint.segment_arrives(arrived, now)
-                return
-        except segment.DamagedError:
-            return
-        report = icmp.decode(packet.payload, self._version)
-        if report is not None:
+        is_segment = data[9 if self._version == 4 else 6] == segment.PROTOCOL
+        for each in self._through(self.on_receive, data) if self.on_receive and is_segment else (data,):
+            with contextlib.suppress(segment.DamagedError):
+                self._arrives(datagram.decode(each), now)
+
+    def _arrives(self, packet: Datagram, now: float) -> None:
+        if packet.protocol == segment.PROTOCOL:
+            arrived = segment.decode(packet.payload, packet.source, packet.destination)
+            self.endpoint.segment_arrives(arrived, now)
+        elif (report := icmp.decode(packet.payload, self._version)) is not None:
             self.endpoint.report_arrives(report, now)
 
     def _flush(self) -> None:

@@ -36,6 +36,13 @@ nodes:
     start:                                # its kernel repeats sooner than after a second: tests are short
       - ip route change 10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.80 rto_min 20ms
       - {{run: {python} {server}, ready: {{port: 7003}}}}
+    nft: |
+      table inet mine {{
+        chain in {{
+          type filter hook input priority 10
+          tcp dport 7999 reject with icmpx port-unreachable
+        }}
+      }}
 """
 
 # The kernel's TCP with users of every kind; what is told back is what came.
@@ -56,9 +63,13 @@ def tell(sock):          # 7000: reads to the end, then says what it was, and sa
 def stubborn(sock):      # 7001: never reads, never closes
     time.sleep(3600)
 
-def slow(sock):          # 7002: does not read until its window has been closed for a while
-    time.sleep(0.5)
-    tell(sock)
+visitors = []
+
+def slow(sock):          # 7002: does not read until a second one comes
+    visitors.append(sock)
+    if len(visitors) > 1:
+        sock.close()
+        tell(visitors[0])
 
 def hasty(sock):         # 7003: speaks and closes first
     sock.sendall(bytes(range(256)) * 400)
@@ -88,7 +99,7 @@ for port, user in ((7000, tell), (7001, stubborn), (7002, slow)):
 serve(7003, hasty)
 """
 
-pytestmark = requires("ip")
+pytestmark = requires("ip", "nft")
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -180,10 +191,13 @@ def test_a_closed_window_is_waited_out(run: Run) -> None:
     run(
         """
         import hashlib
+        import socket
         data = bytes(200_000)
         windows = []
         def note(packet):
             windows.append(packet["TCP"].window)
+            if windows[-1] == 0 and windows.count(0) == 3:       # probes were answered: it is time to read
+                socket.create_connection(("web", 7002)).close()
             return packet
         with connect("web", 7002) as web:
             web.on_receive = note
@@ -191,7 +205,7 @@ def test_a_closed_window_is_waited_out(run: Run) -> None:
             web.shutdown()
             answer = web.makefile().read()
         assert answer[:64].decode() == hashlib.sha256(data).hexdigest()
-        assert 0 in windows
+        assert windows.count(0) >= 3
         """
     )
 
@@ -214,20 +228,23 @@ def test_peers_that_do_not_play_along(run: Run) -> None:
     """Nothing listens, nobody reads, closes, or is there: each ends in time, with the fitting error."""
     run(
         """
-        stuck = "web port 7001 {} for 0.3 s; we are in {}"
+        stuck = "web port 7001 {} for 1 s; we are in {}"
         def error_of(call, *arguments, **how):
             try:
                 call(*arguments, **how)
             except OSError as error:
                 return type(error).__name__, error.strerror
         kind, words = error_of(connect, "web", 81)
-        assert (kind, words[:19]) == ("ConnectionRefusedError", "web port 81 answere"), words
-        web = connect("web", 7001, timeout=0.3)
+        assert (kind, words[:11]) == ("ConnectionRefusedError", "web port 81"), words
+        assert "answered the SYN with RST" in words, words
+        web = connect("web", 7001)
+        web.settimeout(1)
         kind, words = error_of(web.sendall, bytes(1 << 20))
         assert (kind, words) == ("TimeoutError", stuck.format("took no more", "ESTABLISHED")), words
         assert error_of(web.recv)[0] == "TimeoutError"
         web.abort()
-        web = connect("web", 7001, timeout=0.3)
+        web = connect("web", 7001)
+        web.settimeout(1)
         kind, words = error_of(web.close)
         assert (kind, words) == ("TimeoutError", stuck.format("did not close its side", "FIN-WAIT-2")), words
         assert web.endpoint.failure.value == "connection aborted"
@@ -238,6 +255,21 @@ def test_peers_that_do_not_play_along(run: Run) -> None:
         kind, words = error_of(connect, "10.0.0.10", 80)
         assert words.startswith("10.0.0.10 is this node itself"), words
         assert "nobody.lab is no name or address" in error_of(connect, "nobody.lab", 80)[1]
+        """
+    )
+
+
+@pytest.mark.parametrize(("host", "told"), [("10.0.0.80", "ICMP type 3"), ("fd00::80", "ICMPv6 type 1")])
+def test_an_icmp_error_ends_an_open(run: Run, host: str, told: str) -> None:
+    """Who answers the SYN with "port unreachable" is believed at once, and quoted."""
+    run(
+        f"""
+        try:
+            connect({host!r}, 7999)
+        except OSError as error:
+            assert "cannot be reached ({told}" in str(error), error
+        else:
+            raise SystemExit("no error")
         """
     )
 
