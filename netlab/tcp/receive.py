@@ -83,7 +83,7 @@ class Receiver:
         data = data[start - seq : max(0, past - seq)]
         if start > self.nxt or self.early:
             self.ack_is_due = True
-        if data and start == self.nxt:
+        if data and start == self.nxt and not self.early:
             self.text += data
             self.nxt += len(data)
             self.unacknowledged += 1
@@ -108,11 +108,9 @@ class Receiver:
 
     def _join(self) -> None:
         """Move to the text what is no longer early, and count FIN once it is its turn."""
-        for each in sorted(self.early, key=lambda one: one.start):
-            if each.start > self.nxt:
-                break
-            self.text += each.data[self.nxt - each.start :]
-            self.nxt = max(self.nxt, each.end)
+        for each in [each for each in self.early if each.start == self.nxt]:
+            self.text += each.data
+            self.nxt = each.end
             self.early.remove(each)
         if self.fin == self.nxt:
             self.nxt += 1

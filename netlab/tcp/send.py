@@ -132,8 +132,6 @@ class Sender:
             progress.round_trip = now - entry.at if once and not entry.sacked else None
         if self.queue and self.queue[0].start < ack:
             self.queue[0].start = ack
-        if self.repair is not None and self.repair.end <= ack:
-            self.repair = None
         del self.text[: max(0, ack - self.text_start)]
         self.una = ack
         return progress

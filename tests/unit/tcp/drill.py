@@ -4,8 +4,8 @@ A file under scripts/ has many. Each begins with `== ` and its name, which says 
 
     set nagle=no mss=500       Settings, by name, and A and B; before the first call. Ours are BASE below
     connected [win=N] [mss=N]  a call to open, and the handshake; `accepted` is the same with a passive open
-    open, listen, close, abort, send 100, read 100         calls; `fails CALL: WORDS` for one that is refused
-    < ACK seq=B+1 ack=A+1 win=8000 len=100 …               a segment arrives
+    open, listen, close, abort, send 100, read 100 [TEXT]  calls; `fails CALL: WORDS` for one that is refused
+    < ACK seq=B+1 ack=A+1 win=8000 len=100 …               a segment arrives; `text=abc` gives it other text
     > ACK seq=A+1 ack=B+101 …                              a segment must have been sent: the next one
     nothing                    no other segment was sent; so it must be when one arrives, and at the end
     wait 0.2                   seconds pass
@@ -167,7 +167,8 @@ class Drill:
             data = pattern(self.written, int(arguments[0]))
             self.written += endpoint.send(data, self.now)
         elif name == "read":
-            self.expect_text(endpoint.receive(1 << 20, self.now), int(arguments[0]))
+            length = int(arguments[0])
+            self.expect_text(endpoint.receive(length or 1 << 20, self.now), length, *arguments[1:])
         elif name in ("connected", "accepted"):
             self.shake_hands(name, dict(word.split("=") for word in arguments))
         else:
@@ -185,9 +186,9 @@ class Drill:
         for step in steps:
             self.step(step)
 
-    def expect_text(self, data: bytes, length: int) -> None:
+    def expect_text(self, data: bytes, length: int, text: str | None = None) -> None:
         """Compare what was read."""
-        if data != pattern(self.read, length):
+        if data != (pattern(self.read, length) if text is None else text.encode()):
             what = "other bytes" if len(data) == length else f"{len(data)} bytes"
             raise DrillError(f"read: expected {length} bytes from byte {self.read} on, got {what}")
         self.read += length

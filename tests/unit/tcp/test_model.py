@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netlab.tcp.block import Failure
@@ -47,7 +47,9 @@ schedules = st.binary(max_size=24)
 
 def share(part: float) -> Callable[[Any], Any]:
     """Give a test its part of the schedules."""
-    return settings(max_examples=max(1, int(SCHEDULES * part)))
+    # How long drawing takes says more about the machine than about the code.
+    quiet = [HealthCheck.too_slow]
+    return settings(max_examples=max(1, int(SCHEDULES * part)), suppress_health_check=quiet)
 
 
 def assert_good(world: World) -> None:

@@ -35,7 +35,7 @@ WRONG = [
     ("> ACK seq=A+1 ack=B+2001 mss=5", "packet 5 client > web: options expected mss=5, got none"),
     ("nothing", "packet 5 client > web: expected nothing, got ACK seq=1 ack=2001 len=0"),
     ("state CLOSED", "state: expected CLOSED, got ESTABLISHED"),
-    ("read 100", "read: expected 100 bytes from byte 0 on, got 2000 bytes"),
+    ("read 2001", "read: expected 2001 bytes from byte 0 on, got 2000 bytes"),
 ]
 
 
