@@ -73,10 +73,8 @@ def after(state: State, event: Event) -> State:
     return TABLE[state, event]
 
 
-# Which states can do what; each set is a phrase of RFC 9293, section 3.10.
+# Which states can do what; each set is a phrase of RFC 9293, section 3.10. HAS_CLOSED: our side has.
 SYNCHRONIZED = frozenset(State) - {State.CLOSED, State.LISTEN, State.SYN_SENT, State.SYN_RECEIVED}
 TAKES_TEXT = frozenset({State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2})
 SENDS_TEXT = frozenset({State.ESTABLISHED, State.CLOSE_WAIT})
-HAS_CLOSED = frozenset(
-    {State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSING, State.LAST_ACK, State.TIME_WAIT}
-)  # our side has
+HAS_CLOSED = SYNCHRONIZED - SENDS_TEXT

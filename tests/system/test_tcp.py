@@ -346,7 +346,7 @@ from scapy.layers.inet import IP
 from netlab.tcp.driver import Connection
 from netlab.tcp.settings import Settings
 
-QUICK = Settings(mss=500, initial_rto=0.2, minimum_rto=0.2, maximum_rto=4.0, msl=0.2)
+QUICK = Settings(mss=500, initial_rto=0.1, minimum_rto=0.1, maximum_rto=0.5, msl=0.2)
 
 class Wire:
     '''Loses, doubles, swaps and damages, as its seed says.'''
