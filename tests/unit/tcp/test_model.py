@@ -41,7 +41,7 @@ VARIANTS = (
 
 # The numbers of a connection begin near where 32 bits end, as often as anywhere.
 numbers = st.sampled_from((0, 1, SPACE - 1, SPACE - 700, SPACE // 2 - 300)) | st.integers(0, SPACE - 1)
-sizes = st.tuples(st.integers(0, 400), st.integers(0, 400))
+sizes = st.tuples(st.integers(0, 320), st.integers(0, 320))
 schedules = st.binary(max_size=24)
 
 
@@ -78,7 +78,7 @@ def world_of(
 
 
 @share(0.25)
-@given(st.integers(200, 700), schedules, st.tuples(numbers, numbers))
+@given(st.integers(150, 500), schedules, st.tuples(numbers, numbers))
 def test_a_download(length: int, schedule: bytes, isn: tuple[int, int]) -> None:
     """What one side asks with a line, the other answers at length: every byte, in order, once."""
     world = world_of((20, length), schedule, isn)
