@@ -127,6 +127,18 @@ def programs() -> Iterator[Row]:
         yield Row("make lab-dns", lab, 1.2 * scapy + 0.5, "s", f"importing scapy.all {scapy:.2f} s")
 
 
+def tcp() -> Iterator[Row]:
+    """Compare the crafted endpoint to Scapy's TCP automaton, to sr1 and send, and to the kernel's TCP."""
+    said = figures(python("tcp.py"))
+    rate = {who: 10.48576 / said[who] for who in ("endpoint", "automaton", "kernel")}
+    beside = f"{rate['endpoint']:.1f} MB/s; TCP_client {rate['automaton']:.2f}"
+    yield Row("10 MiB through the TCP endpoint", said["endpoint"] / said["automaton"], 1 / 8, "x", beside)
+    beside = f"kernel {rate['kernel']:.0f} MB/s"
+    yield Row("the same, beside the kernel's TCP", said["endpoint"] / said["kernel"], None, "x", beside)
+    beside = f"{said['ours']:.2f} ms; sr1 and send {said['scapy']:.1f} ms"
+    yield Row("a handshake of the endpoint's", said["ours"] / said["scapy"], 0.1, "x", beside)
+
+
 def containers() -> Iterator[Row]:
     """Compare ten containers to the same ones on a native network of their engine's, made as Compose does."""
     samples: dict[str, list[dict[str, float]]] = {"native": [], "netlab": []}
@@ -218,6 +230,7 @@ ROWS: dict[str, Callable[[], Iterator[Row]]] = {
     "stars": stars,
     "running": running,
     "programs": programs,
+    "tcp": tcp,
     "containers": containers,
     "load": loads,
     "peers": peers,

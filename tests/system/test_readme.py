@@ -125,6 +125,16 @@ def test_the_shown_files_are_good(root: Path, scratch: Path) -> None:
     assert done.stdout == small, done.stderr
 
 
+def test_the_shown_script_runs(root: Path, scratch: Path) -> None:
+    """The script that README shows fetches the page, and tells of each segment."""
+    (block,) = blocks((root / "README.md").read_text(), "python")
+    (scratch / "shown.py").write_text(block)
+    done = run("netlab run topologies/web.yaml client -- shown.py", scratch)
+    assert done.returncode == 0, done.stderr
+    assert "HTTP/1.1 200 OK" in done.stdout
+    assert done.stdout.count("IP / TCP 10.0.0.10:") >= 3
+
+
 def test_the_shown_answer_is_the_labs_last_word(root: Path, scratch: Path) -> None:
     """What README shows of make lab-dns is what the lab prints."""
     shown = blocks((root / "README.md").read_text(), "text")[0].strip()
