@@ -31,7 +31,8 @@ def apply_command(
 ) -> None:
     """Bring the lab that `netlab up` started to what TOPOLOGY says now, touching only what differs.
 
-    All of it is done, or nothing. --seed and --backend are to be what they were for `up`.
+    All of it is done, or nothing. --seed and --backend are to be what they were for `up`, and --engine,
+    unless another server is to take its place.
 
     \b
     Examples:
