@@ -32,7 +32,7 @@ def apply_command(
     """Bring the lab that `netlab up` started to what TOPOLOGY says now, touching only what differs.
 
     All of it is done, or nothing, also when this command is broken off. --seed and --backend are to be what
-    they were for `up`.
+    they were for `up`, and --engine, unless another server is to take its place.
 
     \b
     Examples:

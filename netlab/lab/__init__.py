@@ -134,6 +134,7 @@ class Lab:
         `dry`: what it would change. Raises UsageError where that takes a new start, and what a step failed
         with where one fails; then nothing was changed.
         """
+        _check_programs(plan)
         changes = self._session.apply(plan, dry=dry)
         self.info = self._ask()
         return changes

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
@@ -49,15 +50,25 @@ def why_restart(old: Service, new: Service) -> str:
             continue
         if each.name == "zones" and isinstance(new, DnsService):
             told += _zones({zone.origin: zone for zone in before}, {zone.origin: zone for zone in after})
-        elif _word(before) == _word(after):  # they differ beyond what is shown
-            told.append(f"{_field(each.name)} changed")
+        elif isinstance(before, Startup):
+            told += _differences(before, after)
         else:
-            told.append(f"{_field(each.name)} {_word(before)} → {_word(after)}")
+            told.append(_difference(each.name, before, after))
     return ", ".join(told)
 
 
-def _field(name: str) -> str:
-    return "run" if name == "startup" else name
+def _differences(old: Startup, new: Startup) -> Iterator[str]:
+    if old.argv != new.argv:
+        yield _difference("run", shlex.join(old.argv), shlex.join(new.argv))
+    for name, before, after in (("ready", old.ready, new.ready), ("within", old.within, new.within)):
+        if before != after:
+            yield _difference(name, before, after)
+
+
+def _difference(name: str, before: object, after: object) -> str:
+    if _word(before) == _word(after):  # they differ beyond what is shown
+        return f"{name} changed"
+    return f"{name} {_word(before)} → {_word(after)}"
 
 
 def _word(value: object) -> str:
@@ -67,8 +78,6 @@ def _word(value: object) -> str:
             return "on" if value else "off"
         case Config(origin=origin):
             return cut(origin)
-        case Startup(argv=argv):
-            return cut(" ".join(argv))
         case Record():
             return f"{value.owner} {value.type} {value.rdata}"
         case tuple():

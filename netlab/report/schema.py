@@ -208,7 +208,7 @@ def _complete_section(section: Section) -> Schema:
     for key in section.keys:
         inner = _complete_inside(key.shape)
         if key.name in section.required or (
-            section.null_counts and (inner or not isinstance(key.shape, Section))
+            section.null_counts and (inner or not isinstance(key.shape, Section | ByName))
         ):
             inner = {"not": _NULL, **inner}
         if inner:

@@ -53,7 +53,7 @@ def test_the_shown_change_is_made(root: Path, scratch: Path) -> None:
     text = (root / "README.md").read_text()
     (changed,) = [block for block in blocks(text, "yaml") if "# changed.yaml" in block]
     (scratch / "changed.yaml").write_text(changed)
-    _, block, _ = blocks(text, "sh")
+    (block,) = [one for one in blocks(text, "sh") if "netlab apply" in one]
     told = _run_all(block.splitlines(), scratch)
     assert told[1].splitlines() == told[2].splitlines() != []
     assert told[3].startswith("Hello")

@@ -35,6 +35,19 @@ resolver: none
     assert dns(made, "a").forward == ("10.2.0.53", "10.2.0.99")
 
 
+def test_a_server_is_asked_where_it_can_be_reached() -> None:
+    """Where IPv4 does not lead to it, at its address of IPv6."""
+    made = plan("""
+networks: {both: {subnet: 10.1.0.0/24, subnet6: "fd00:1::/64"}, six: {subnet: none, subnet6: "fd00:2::/64"}}
+nodes:
+  a: {interfaces: {both: }, services: {dns: {engine: bind9, forward: ns}}}
+  r: {router: true, interfaces: {both: , six: }}
+  ns: {interfaces: {six: {address6: "fd00:2::53"}}, services: {dns: {zones: {lab.test: {www: 192.0.2.1}}}}}
+resolver: none
+""")
+    assert dns(made, "a").forward == ("fd00:2::53",)
+
+
 def test_the_roots_of_the_shipped_tree(root: Path) -> None:
     """The hints are what the root says of itself, and the only keys told are its own: it vouches for all."""
     made = make_plan(load(root / "topologies" / "dns-tree.yaml"))

@@ -14,11 +14,12 @@ def test_who_vouches_comes_after_whom_it_vouches_for() -> None:
 
 
 def test_the_commands() -> None:
-    """Two keys, then the signatures; the root is called by its dot."""
+    """Two keys, then the signatures; the root is called by its dot. What has its keys is only signed."""
     mkdir, ksk, zsk, sign = dnssec.commands(".", "/d/root.zone", "/d/keys")
     assert mkdir == ("mkdir", "-p", "/d/keys")
     assert ksk[-3:] == ("-f", "KSK", ".")
     assert zsk == (*ksk[:-3], ".")
+    assert dnssec.commands(".", "/d/root.zone", "/d/keys", anew=False) == [sign]
     assert sign[-5:] == ("-o", ".", "-f", "/d/root.zone.signed", "/d/root.zone")
 
 

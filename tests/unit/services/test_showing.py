@@ -89,3 +89,12 @@ def test_a_version_is_found(key: tuple[str, str], said: str, version: str) -> No
     assert engine.name == key[1]
     assert engine.version_in(said) == version
     assert engine.version_in("no such thing") is None
+
+
+def test_dnsmasq_is_told_the_ttl_of_a_zone_file(tmp_path: Path) -> None:
+    """All that it answers has it."""
+    (tmp_path / "lab.zone").write_text("$TTL 60\nwww A 192.0.2.1\nmail SRV 1 2 25 www\n")
+    text = "nodes: {a: {services: {dns: {engine: dnsmasq, zones: {lab.test: lab.zone}}}}, b: }\n"
+    shown = showing.text(make_plan(parse(text, file="lab.yaml", directory=tmp_path)))
+    assert "\nlocal-ttl=60\n" in shown
+    assert "\ndns-rr=mail.lab.test,33,00010002001903777777036c6162047465737400\n" in shown

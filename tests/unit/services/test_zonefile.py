@@ -53,3 +53,12 @@ def test_each_zone_has_a_file_of_its_own() -> None:
     """The root and a zone that is called root, and a name with a slash (RFC 2317)."""
     names = [file_name(origin) for origin in (".", "root", "Lab.test", "0/25.2.0.192.in-addr.arpa")]
     assert names == ["root.zone", "root..zone", "lab.test.zone", "0%2F25.2.0.192.in-addr.arpa.zone"]
+
+
+def test_a_record_keeps_its_own_ttl() -> None:
+    """One that says none has the server's own."""
+    own, usual = Record("a.lab.test.", "A", "192.0.2.1", 60), Record("b.lab.test.", "A", "192.0.2.2")
+    assert zone_text(Zone("lab.test", (SOA, own, usual))).splitlines()[2:] == [
+        "a.lab.test. 60 IN A 192.0.2.1",
+        f"b.lab.test. {TTL} IN A 192.0.2.2",
+    ]

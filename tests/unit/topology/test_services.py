@@ -7,7 +7,7 @@ from pathlib import Path
 from netlab.topology import parse
 from netlab.topology.engines import ABILITIES, asked_of, inability, unfit
 from netlab.topology.given import Config, PortOpen, Startup
-from netlab.topology.model import DnsService, ExecService, HttpService, Service
+from netlab.topology.model import DnsService, ExecService, HttpService, Record, Service, Zone
 from netlab.topology.vocabulary import ENGINES
 
 
@@ -104,3 +104,19 @@ def test_what_dnsmasq_cannot_serve() -> None:
         assert (
             found[0].startswith(f"dnsmasq cannot serve {why}") if found and why else found is None and not why
         )
+
+
+def test_the_ttls_of_zone_files() -> None:
+    """Dnsmasq has one for all records; those that say none, as what netlab completes, take it over."""
+    completed, one, other = (Record("a.lab.test.", "A", "192.0.2.1", ttl) for ttl in (None, 60, 300))
+    assert unfit(DnsService((Zone("lab.test", (completed, one)),), "dnsmasq")) is None
+    found = unfit(DnsService((Zone("lab.test", (completed, one, other)),), "dnsmasq"))
+    assert found is not None
+    assert found[0] == "dnsmasq cannot serve records of several TTLs (60, 300): it has one for all"
+    assert unfit(DnsService((Zone("lab.test", (one, other)),), "bind9")) is None
+
+
+def test_a_subtree_with_another_name_is_binds_alone() -> None:
+    """Another engine for one run says so, too: a zone file was read for the one that the topology names."""
+    zone = Zone("lab.test", (Record("a.lab.test.", "DNAME", "b.lab.test."),))
+    assert [unfit(DnsService((zone,), engine)) is None for engine in ENGINES["dns"]] == [False, True, False]

@@ -26,6 +26,14 @@ def test_a_line_is_told_with_what_led_to_it(tmp_path: Path, log: str, pattern: s
     assert told(path, pattern) == found
 
 
+def test_what_was_said_before_does_not_count(tmp_path: Path) -> None:
+    """A log goes on where another process has left it."""
+    path = tmp_path / "x.log"
+    path.write_text("ready\nnext\n")
+    assert told(path, "ready", 6) == []
+    assert told(path, "next", 6) == ["next"]
+
+
 def test_a_log_that_is_not_there_tells_nothing(tmp_path: Path) -> None:
     """A server that has not begun has no log yet."""
     assert told(tmp_path / "none.log", "") == []
