@@ -9,11 +9,12 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO
 
 from netlab.kernel import process
 from netlab.kernel.packets import BLOCKS, RETIRE_MS, Ring, Sniffed, packet_socket
-from netlab.plan.model import Plan
+from netlab.plan.model import Plan, Port
 from netlab.report.pcapng import Writer
 from netlab.report.selecting import selects
 from netlab.topology.recordings import Capture, Selection
@@ -40,92 +41,198 @@ class End:
         return self.time_ns is not None and self.time_ns < packet.time_ns
 
 
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What may change a recording while it goes on: when `fileno` is readable, `hear` is called."""
+
+    fileno: int
+    hear: Callable[[Recording], None]
+
+
+class Recording:
+    """Every switch port of the current namespace, recorded to one file; the plan's own captures to theirs.
+
+    A port's packets are those that come in there, so each packet is recorded once, where it entered.
+    """
+
+    def __init__(self, plan: Plan, output: BinaryIO) -> None:
+        # What comes from elsewhere is a bridge's own copy.
+        self.ring = Ring(packet_socket(ignore_outgoing=True))
+        self._names = plan.names
+        self._ports: dict[int, _Port] = {}
+        self._whole = _Track(Capture(""), output)
+        self._chosen: dict[str, _Track] = {}
+        self.follow(plan, {port.port: socket.if_nametoindex(port.port) for port in plan.ports})
+
+    @property
+    def tracks(self) -> tuple[_Track, ...]:
+        """All that is written to."""
+        return (self._whole, *self._chosen.values())
+
+    def follow(self, plan: Plan, indexes: Mapping[str, int]) -> None:
+        """Record the ports of a plan from now on, by ifindex, which may not be there yet.
+
+        Those that were there before are kept: what they took in may not have been read.
+        """
+        for port in plan.ports:
+            index = indexes[port.port]
+            self._ports[index] = _Port(port.port, _describe(port), port.switch)
+        self._names = plan.names
+        for track in self.tracks:
+            track.follow(self._ports, self._names)
+
+    def choose(self, captures: Sequence[Capture], open_file: Callable[[Capture], BinaryIO]) -> None:
+        """Have these captures of the file from now on; those that it has no longer are completed.
+
+        Raises OSError where a file cannot be written; then all is as it was.
+        """
+        opened = {one.name: open_file(one) for one in captures if one.name not in self._chosen}
+        for packet in _arrived(self.ring):
+            for track in self.tracks:
+                track.take(packet)
+        for capture in captures:
+            if capture.name in opened:
+                self._chosen[capture.name] = _Track(capture, opened[capture.name])
+            else:
+                self._chosen[capture.name].capture = capture
+            self._chosen[capture.name].follow(self._ports, self._names)
+        for name in [name for name in self._chosen if name not in {one.name for one in captures}]:
+            self._chosen.pop(name).finish(self.ring)
+
+    def run(self, ready: Callable[[], None], control: Control | None = None) -> None:
+        """Record until SIGTERM, then write the counters; `ready` is called when no packet is missed."""
+        heard = None if control is None else (control.fileno, partial(control.hear, self))
+        _record(self.ring, lambda: self.tracks, ready, heard)
+
+
 def record(
-    plan: Plan, output: BinaryIO, ready: Callable[[], None], chosen: Sequence[tuple[Capture, BinaryIO]] = ()
+    plan: Plan,
+    output: BinaryIO,
+    ready: Callable[[], None],
+    open_file: Callable[[Capture], BinaryIO],
+    control: Control | None = None,
 ) -> None:
     """Record every switch port of the current namespace to `output` until SIGTERM; then the counters.
 
-    What the file's own captures have `chosen` goes to their outputs as well.
-    A port's packets are those that come in there, so each packet is recorded once, where it entered.
-    Raises OSError where the file cannot be written.
+    What the file's own captures choose goes to the files of `open_file` as well.
+    Raises OSError where a file cannot be written.
     """
-    ports = {
-        socket.if_nametoindex(port.port): (
-            port.port,
-            f"{port.interface} of node {port.node} at switch {port.switch}",
-        )
-        for port in plan.ports
-    }
-    # What comes from elsewhere is a bridge's own copy.
-    switches = {socket.if_nametoindex(port.port): port.switch for port in plan.ports}
-    tracks = [_Track(plan, Capture(""), output, ports)]
-    for capture, file in chosen:
-        wanted = {
-            index: named
-            for index, named in ports.items()
-            if not capture.networks or switches[index] in capture.networks
-        }
-        tracks.append(_Track(plan, capture, file, wanted))
-    _record(packet_socket(ignore_outgoing=True), tracks, ready)
+    recording = Recording(plan, output)
+    recording.choose(plan.captures, open_file)
+    recording.run(ready, control)
 
 
 def record_node(plan: Plan, output: BinaryIO) -> None:
     """Record what the current namespace, a node's, sends and receives, as `record` does."""
-    interfaces = {index: (name, "") for index, name in socket.if_nameindex() if name != "lo"}
-    track = _Track(plan, Capture(""), output, interfaces)
-    _record(packet_socket(ignore_outgoing=False), [track], lambda: None)
+    interfaces = {index: _Port(name, "", "") for index, name in socket.if_nameindex() if name != "lo"}
+    track = _Track(Capture(""), output)
+    track.follow(interfaces, plan.names)
+    _record(Ring(packet_socket(ignore_outgoing=False)), lambda: [track], lambda: None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Port:
+    """An interface as a capture has it, and the network whose switch it is a port of."""
+
+    name: str
+    description: str
+    switch: str
+
+
+def _describe(port: Port) -> str:
+    return f"{port.interface} of node {port.node} at switch {port.switch}"
 
 
 class _Track:
     """One file that is recorded to, of the packets that its capture selects."""
 
-    def __init__(
-        self, plan: Plan, capture: Capture, output: BinaryIO, interfaces: Mapping[int, tuple[str, str]]
-    ) -> None:
-        """Begin the file; `interfaces` are name and description by index."""
+    def __init__(self, capture: Capture, output: BinaryIO) -> None:
         self.writer = Writer(output)
-        self._selection = None if capture.selection == Selection() else capture.selection
-        self._snap = capture.snap
-        self._numbers = {index: self.writer.add_interface(*named) for index, named in interfaces.items()}
-        self.writer.add_names(plan.names)
+        self.capture = capture
+        self._output = output
+        self._numbers: dict[int, int] = {}
+        self._declared: dict[_Port, int] = {}
+        self._names: Mapping[str, str] = {}
+
+    def follow(self, ports: Mapping[int, _Port], names: Mapping[str, str]) -> None:
+        """Take the packets of these ports, by ifindex, that are of the capture's networks."""
+        wanted = {
+            index: port
+            for index, port in ports.items()
+            if not self.capture.networks or port.switch in self.capture.networks
+        }
+        for port in wanted.values():
+            if port not in self._declared:
+                self._declared[port] = self.writer.add_interface(port.name, port.description)
+        self._numbers = {index: self._declared[port] for index, port in wanted.items()}
+        if names != self._names:
+            self._names = names
+            self.writer.add_names(names)
 
     def take(self, packet: Sniffed) -> None:
         """Write a packet, or what is to be kept of it, if it is one of those."""
         number = self._numbers.get(packet.interface)
         if number is None:
             return
-        if self._selection is not None and not selects(self._selection, packet.data, packet.length):
+        selection, snap = self.capture.selection, self.capture.snap
+        if selection != _EVERYTHING and not selects(selection, packet.data, packet.length):
             return
-        data = packet.data if self._snap is None else packet.data[: self._snap]
+        data = packet.data if snap is None else packet.data[:snap]
         self.writer.packet(number, packet.time_ns, data, packet.length)
 
+    def finish(self, ring: Ring) -> None:
+        """Write the counters, which complete the file."""
+        ring.count()
+        self.writer.finish(time.time_ns(), ring.received, ring.dropped)
 
-def _record(sock: socket.socket, tracks: Sequence[_Track], ready: Callable[[], None]) -> None:
-    """Record from a packet socket."""
+
+_EVERYTHING = Selection()
+
+
+def _record(
+    ring: Ring,
+    tracks: Callable[[], Sequence[_Track]],
+    ready: Callable[[], None],
+    control: tuple[int, Callable[[], None]] | None = None,
+) -> None:
+    """Record from a ring until SIGTERM; `control` as `packets` has it."""
     told, tell = os.pipe()
     os.set_blocking(tell, False)
     signal.set_wakeup_fd(tell)
     end = End()
     signal.signal(signal.SIGTERM, end.come)
     process.let_signals()
-    ring = Ring(sock)
 
     def flush() -> None:
-        for track in tracks:
+        for track in tracks():
             track.writer.flush()
 
     flush()
     ready()
-    for packet in packets(ring, end, told, flush):
-        for track in tracks:
+    for packet in packets(ring, end, told, flush, control):
+        for track in tracks():
             track.take(packet)
-    ring.count()
-    for track in tracks:
-        track.writer.finish(time.time_ns(), ring.received, ring.dropped)
+    for track in tracks():
+        track.finish(ring)
 
 
-def packets(ring: Ring, end: End, told: int, pause: Callable[[], None]) -> Iterator[Sniffed]:
+def _arrived(ring: Ring) -> Iterator[Sniffed]:
+    """Yield what has come until now, and perhaps some of what comes meanwhile."""
+    last_block = ring.blocks + BLOCKS
+    while ring.blocks < last_block and ring.wait(SILENCE_SECONDS):
+        yield from ring.read()
+
+
+def packets(
+    ring: Ring,
+    end: End,
+    told: int,
+    pause: Callable[[], None],
+    control: tuple[int, Callable[[], None]] | None = None,
+) -> Iterator[Sniffed]:
     """Yield what comes until the end, however busy the ring is; `pause` is called when all has been read.
+
+    So is what `control` has, whenever its descriptor is readable.
 
     `told` is the descriptor that becomes readable when the end is known. What came before that is yielded
     whatever the clock says since: the ring cannot hold more than it has blocks.
@@ -133,6 +240,8 @@ def packets(ring: Ring, end: End, told: int, pause: Callable[[], None]) -> Itera
     poll = select.poll()
     poll.register(ring, select.POLLIN)
     poll.register(told, select.POLLIN)
+    if control is not None:
+        poll.register(control[0], select.POLLIN)
     last_block = None
     while last_block is None or ring.blocks < last_block:
         for packet in ring.read():
@@ -141,7 +250,9 @@ def packets(ring: Ring, end: End, told: int, pause: Callable[[], None]) -> Itera
             yield packet
         pause()
         if end.time_ns is None:
-            poll.poll()
+            ready = [descriptor for descriptor, _ in poll.poll()]
+            if control is not None and control[0] in ready:
+                control[1]()
             continue
         last_block = last_block or ring.blocks + BLOCKS
         if not ring.wait(SILENCE_SECONDS):

@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 from netlab.errors import MachineError
 from netlab.kernel import groups, namespace, netlink
 from netlab.kernel.netlink import FIRST_INDEX, LOOPBACK, Message, RouteSocket, VethEnd
-from netlab.plan.model import RTO_MIN_MS, Plan, PlannedNode, Port
+from netlab.plan.model import RTO_MIN_MS, Plan, PlannedNode, Port, Route
 from netlab.topology.model import LEAST_MTU_IPV6
 
 # The kernel settles a link's state within a second at most, whatever the machine's load.
 LINK_SECONDS = 5.0
 # Thirty milliseconds suffice on a machine that has nothing else to do.
-_GROUP_SECONDS = 1.0
+GROUP_SECONDS = 1.0
 
-_IPV6_DEFAULT = "net.ipv6.conf.default.addr_gen_mode"  # absent where the kernel was booted without IPv6
+IPV6_DEFAULT = "net.ipv6.conf.default.addr_gen_mode"  # absent where the kernel was booted without IPv6
 
 
 def make_namespaces(plan: Plan) -> dict[str, int]:
@@ -36,16 +36,12 @@ def wire(plan: Plan, fabric: int, namespaces: Mapping[str, int]) -> None:
     On return every port carries packets and every address answers. Where the machine refuses something,
     MachineError names it, and what stands already goes with the namespaces. The thread ends where it began.
     """
-    ipv6 = namespace.has_sysctl(_IPV6_DEFAULT)
-    if not ipv6 and any(node.has_ipv6 for node in plan.nodes):
-        raise MachineError(
-            "the lab has networks of IPv6, and this kernel has none", "boot it without ipv6.disable=1"
-        )
+    ipv6 = check_ipv6(plan)
     with namespace.returning():
         namespace.enter(fabric)
         with RouteSocket() as route:
             if ipv6:
-                namespace.write_sysctl(_IPV6_DEFAULT, "1", "the fabric")
+                namespace.write_sysctl(IPV6_DEFAULT, "1", "the fabric")
             ports = _build_fabric(plan, namespaces, route)
             for node in plan.nodes:
                 namespace.enter(namespaces[node.name])
@@ -54,26 +50,34 @@ def wire(plan: Plan, fabric: int, namespaces: Mapping[str, int]) -> None:
         for node in plan.nodes:
             if interfaces := [port.interface for port in node.ports if port.address6 and port.up]:
                 namespace.enter(namespaces[node.name])
-                groups.wait_reported(interfaces, _GROUP_SECONDS)
+                groups.wait_reported(interfaces, GROUP_SECONDS)
+
+
+def check_ipv6(plan: Plan) -> bool:
+    """Return whether the kernel has IPv6; MachineError where it has none and the plan needs it."""
+    ipv6 = namespace.has_sysctl(IPV6_DEFAULT)
+    if not ipv6 and any(node.has_ipv6 for node in plan.nodes):
+        raise MachineError(
+            "the lab has networks of IPv6, and this kernel has none", "boot it without ipv6.disable=1"
+        )
+    return ipv6
 
 
 def _build_fabric(plan: Plan, namespaces: Mapping[str, int], route: RouteSocket) -> dict[int, str]:
     """Make switches and links; returns the ports on the switches' side (ifindex → what errors call it)."""
-    bridges = {switch.name: FIRST_INDEX + number for number, switch in enumerate(plan.switches)}
+    indexes = fabric_indexes(plan)
+    bridges = {switch.name: indexes[switch.bridge] for switch in plan.switches}
     messages = [
         netlink.bridge_add(switch.bridge, bridges[switch.name], switch.mac, learns=switch.kind == "switch")
         for switch in plan.switches
     ]
     ports: dict[int, str] = {}
-    first, number = FIRST_INDEX + len(bridges), 0
     for node in plan.nodes:
-        for ifindex, port in _numbered(node):
-            near = VethEnd(port.port, first + number, port.port_mac, port.mtu)
-            far = VethEnd(port.interface, ifindex, port.mac, port.mtu)
-            messages.append(netlink.veth_add(near, far, bridges[port.switch], namespaces[node.name]))
+        for ifindex, port in numbered(node):
+            index = indexes[port.port]
+            messages.append(cable(port, (index, ifindex), bridges[port.switch], namespaces[node.name]))
             if port.up:  # else its other end stays down
-                ports[near.ifindex] = f"link {port.port}"
-            number += 1
+                ports[index] = f"link {port.port}"
     route.send(messages)
     for port in plan.ports:
         route.offload_off(port.port)
@@ -89,29 +93,54 @@ def _configure(node: PlannedNode, *, ipv6: bool) -> None:
             route.offload_off(port.interface)
         route.send(_node_messages(node, ipv6=ipv6))
         # The node's side too: else its flags say for up to a second that the interface is not running.
-        links = {ifindex: f"{port.interface} of {node.name}" for ifindex, port in _numbered(node) if port.up}
+        links = {ifindex: f"{port.interface} of {node.name}" for ifindex, port in numbered(node) if port.up}
         route.wait_running(links, LINK_SECONDS)
 
 
 def _node_messages(node: PlannedNode, *, ipv6: bool) -> list[Message]:
     messages = [netlink.link_up(LOOPBACK, f"lo of {node.name}")]
     indexes = {}
-    for ifindex, port in _numbered(node):
-        what = f"{port.interface} of {node.name}"
+    for ifindex, port in numbered(node):
         indexes[port.interface] = ifindex
-        # Below IPv6's least MTU the kernel has no IPv6 on a link that could be switched off.
-        if ipv6 and not port.address6 and (port.mtu is None or port.mtu >= LEAST_MTU_IPV6):
-            messages.append(netlink.link_without_ipv6(ifindex, what))
-        messages += [netlink.address_add(ifindex, one, what, connected=not port.up) for one in port.addresses]
-        if port.up:
-            messages.append(netlink.link_up(ifindex, what))
-            messages += [netlink.route_add(ifindex, one, RTO_MIN_MS, what) for one in port.addresses]
-    for route in node.routes:
-        index, what = indexes[route.interface], f"{route.interface} of {node.name}"
-        messages.append(netlink.gateway_add(index, route.destination, route.gateway, RTO_MIN_MS, what))
+        messages += interface_messages(port, ifindex, ipv6=ipv6)
+    return messages + [gateway(route, indexes[route.interface], node.name) for route in node.routes]
+
+
+# -- one interface of a lab, which `netlab.rewiring` makes too -------------------------------------------
+
+
+def fabric_indexes(plan: Plan) -> dict[str, int]:
+    """Return the ifindex of each bridge and switch port of a new lab, by its name."""
+    names = [*(switch.bridge for switch in plan.switches), *(port.port for port in plan.ports)]
+    return {name: FIRST_INDEX + number for number, name in enumerate(names)}
+
+
+def numbered(node: PlannedNode) -> Sequence[tuple[int, Port]]:
+    """Pair each interface with its ifindex, in the plan's order."""
+    return tuple(enumerate(node.ports, FIRST_INDEX))
+
+
+def cable(port: Port, indexes: tuple[int, int], bridge: int, namespace: int) -> Message:
+    """Make a port's two ends, the node's down; `indexes` are the switch port's ifindex and the node's."""
+    near = VethEnd(port.port, indexes[0], port.port_mac, port.mtu)
+    return netlink.veth_add(near, VethEnd(port.interface, indexes[1], port.mac, port.mtu), bridge, namespace)
+
+
+def interface_messages(port: Port, ifindex: int, *, ipv6: bool) -> list[Message]:
+    """Give a node's interface, which is down, what it has: addresses, the state, connected routes."""
+    what = f"{port.interface} of {port.node}"
+    messages = []
+    # Below IPv6's least MTU the kernel has no IPv6 on a link that could be switched off.
+    if ipv6 and not port.address6 and (port.mtu is None or port.mtu >= LEAST_MTU_IPV6):
+        messages.append(netlink.link_without_ipv6(ifindex, what))
+    messages += [netlink.address_add(ifindex, one, what, connected=not port.up) for one in port.addresses]
+    if port.up:
+        messages.append(netlink.link_up(ifindex, what))
+        messages += [netlink.route_add(ifindex, one, RTO_MIN_MS, what) for one in port.addresses]
     return messages
 
 
-def _numbered(node: PlannedNode) -> Sequence[tuple[int, Port]]:
-    """Pair each interface with its ifindex, in the plan's order."""
-    return tuple(enumerate(node.ports, FIRST_INDEX))
+def gateway(route: Route, ifindex: int, node: str) -> Message:
+    """Make a node's route by a gateway."""
+    what = f"{route.interface} of {node}"
+    return netlink.gateway_add(ifindex, route.destination, route.gateway, RTO_MIN_MS, what)

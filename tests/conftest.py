@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# How long an example takes says more about the machine than about the code.
-settings.register_profile("netlab", deadline=None)
+# How long an example takes says more about the machine than about the code. The same examples in every run:
+# what fails has to do with what was changed; `--hypothesis-profile default` looks for new ones.
+settings.register_profile(
+    "netlab", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("netlab")
 
 ROOT = Path(__file__).parent.parent
@@ -48,3 +51,17 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def root() -> Path:
     """Return the repository's top directory."""
     return ROOT
+
+
+@pytest.fixture
+def committed(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text to a generated file in topologies/, which the golden flag rewrites too."""
+
+    def compare(name: str, text: str) -> None:
+        path = ROOT / "topologies" / name
+        if request.config.getoption("--rewrite-golden"):
+            path.write_text(text, encoding="utf-8")
+        assert path.exists(), f"no {path}: run with --rewrite-golden and read it"
+        assert text == path.read_text(encoding="utf-8")
+
+    return compare

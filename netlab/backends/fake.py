@@ -27,6 +27,7 @@ from netlab.backends.inside.conversation import signal_group
 from netlab.backends.protocol import PROMPT, Request, check_name
 from netlab.errors import LabError, TimeLimitError, UsageError
 from netlab.kernel import files, process
+from netlab.plan.changes import Change, compare
 from netlab.plan.model import Plan
 from netlab.report.pcapng import Writer
 
@@ -46,8 +47,9 @@ exec(compile(path.read_bytes(), sys.argv[0], "exec"), {"__name__": "__main__", "
 class Running:
     """A child that is reaped with its lab, not before: so its number, and its group's, stay its own."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, node: str) -> None:
         self._pid = pid
+        self.node = node
         self._end = FileIO(os.pidfd_open(pid))
         self._status: int | None = None
 
@@ -110,17 +112,18 @@ class Session:
         """Start a command, or a Python script, which imports Scapy itself if it wants it."""
         if script:
             command = replace(command, argv=self._script(node, command))
-        return self._start(lambda: process.become(command, f"node {node}"), stdio, terminal=command.terminal)
+        body = partial(process.become, command, f"node {node}")
+        return self._start(node, body, stdio, terminal=command.terminal)
 
     def packets(self, node: str, output: int) -> Running:
         """Write a capture that holds no packet."""
         interfaces = [port.interface for port in self._plan.node(node).ports]
         body = partial(_capture, self._plan, interfaces, 1, wait=True)
-        return self._start(body, (output, output, output))
+        return self._start(node, body, (output, output, output))
 
-    def logs(self, node: str, output: int, *, follow: bool) -> Running:  # noqa: ARG002 — one is as another
+    def logs(self, node: str, output: int, *, follow: bool) -> Running:
         """Write nothing: no service runs."""
-        return self._start(_wait_for_sigterm if follow else lambda: 0, (output, output, output))
+        return self._start(node, _wait_for_sigterm if follow else lambda: 0, (output, output, output))
 
     def info(self) -> dict[str, Any]:
         """Return what the lab would be; the services are those that would run."""
@@ -136,6 +139,19 @@ class Session:
         out = str(self._out) if self._out is not None else None
         info = {"name": self._plan.name, "seed": self._plan.seed, "nodes": nodes, "out": out, "ended": []}
         return {**info, "time_limit": self._plan.time_limit}
+
+    def apply(self, plan: Plan, *, dry: bool = False) -> list[Change]:
+        """Take the plan for its own; what runs in the name of a node that is removed ends."""
+        self._check()
+        comparison = compare(self._plan, plan)
+        comparison.check()
+        if not dry:
+            self._plan = comparison.new
+            known = {node.name for node in self._plan.nodes}
+            for child in self._children:
+                if child.node not in known:
+                    child.signal(signal.SIGKILL)
+        return list(comparison.changes)
 
     def finish(self) -> list[dict[str, Any]]:
         """Write a record in which nothing was seen and nothing counted."""
@@ -172,7 +188,9 @@ class Session:
         seed = f"{self._plan.seed}/{node}/{len(self._children)}"
         return (sys.executable, "-P", "-c", _SCRIPT, seed, *command.argv)
 
-    def _start(self, body: Callable[[], int], stdio: Sequence[int], *, terminal: bool = False) -> Running:
+    def _start(
+        self, node: str, body: Callable[[], int], stdio: Sequence[int], *, terminal: bool = False
+    ) -> Running:
         """Fork a child; when this returns, it leads a session, and signals mean what `body` makes of them."""
         self._check()
         ready, said = os.pipe()
@@ -187,7 +205,7 @@ class Session:
         with warnings.catch_warnings():
             # Python 3.12 warns where the caller has threads: the child calls nothing that waits for theirs.
             warnings.simplefilter("ignore", DeprecationWarning)
-            running = Running(process.fork(child))
+            running = Running(process.fork(child), node)
         self._children.append(running)
         os.close(said)
         os.read(ready, 1)

@@ -10,11 +10,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from netlab.errors import UsageError
 from netlab.kernel.process import Command
 from netlab.plan.model import Plan
+
+if TYPE_CHECKING:
+    from netlab.plan.changes import Change
 
 _NAME = re.compile(r"\w[\w.-]{0,63}", re.ASCII)  # /proc/net/unix is read by words; engines ask for as much
 
@@ -90,6 +93,14 @@ class Session(Protocol):
         """Return what the lab is: name, seed, `time_limit`, nodes, `out`, what has `ended` before its time.
 
         A node has addresses, services and an image.
+        """
+
+    def apply(self, plan: Plan, *, dry: bool = False) -> list[Change]:
+        """Bring the lab to what a plan says, and return what that changed; `dry`: what it would change.
+
+        Raises UsageError where that takes a new start, and where a step fails, what it failed with, as a
+        NetlabError that names the step; the lab is then what it was. Once begun, it comes to one of these
+        ends even if the caller goes away; a second one waits for the first.
         """
 
     def finish(self) -> list[dict[str, Any]]:

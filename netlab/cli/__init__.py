@@ -26,17 +26,14 @@ def run(arguments: Sequence[str]) -> int:
         _prepare()
         status = _invoke(arguments)
     except KeyboardInterrupt:
-        # The terminal has shown ^C; the shell's prompt belongs on a line of its own.
-        if sys.stderr is not None and sys.stderr.isatty():
-            _tell("")
-        return 128 + signal.SIGINT
+        return _interrupted()
     except NetlabError as error:
         _tell(f"netlab: {error}" if error.exit_status != 2 else str(error))
         return error.exit_status
     except BrokenPipeError:
         return 128 + signal.SIGPIPE
     except Exception as error:
-        return _internal_fault(error)
+        return _signalled(error.__cause__) or _internal_fault(error)
     finally:
         _flush()
     return status
@@ -84,6 +81,23 @@ def _prepare() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _leave)
+
+
+def _interrupted() -> int:
+    """Return the exit status of Ctrl-C; the terminal has shown ^C, and the prompt belongs on its own line."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        _tell("")
+    return 128 + signal.SIGINT
+
+
+def _signalled(cause: BaseException | None) -> int:
+    """Return the exit status of a signal whose exception came while a class was made, as in an import.
+
+    Python before 3.12 raises a RuntimeError in its place. 0: it was none.
+    """
+    if isinstance(cause, KeyboardInterrupt):
+        return _interrupted()
+    return cause.code if isinstance(cause, SystemExit) and isinstance(cause.code, int) else 0
 
 
 def _leave(number: int, _: object) -> None:

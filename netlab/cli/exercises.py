@@ -107,7 +107,7 @@ def run_command(
     console.say(f"topology {exercise.topology.name}, node {exercise.node}, seed {plan.seed}{backend}\n")
     command = (str(exercise.script), *exercise.arguments)
     with recorded(plan, record, warm=True, visible=(exercise.script.parent,)) as lab:
-        seconds = time_limit or exercise.time_limit
+        seconds = time_limit or exercise.seconds(plan.time_limit)
         status = terminal.run_plainly(lab, exercise.node, command, seconds=seconds)
     packets = record.packets()
     if not packets and status == 0:

@@ -60,7 +60,7 @@ def compose_command(topology: Path, out: Path | None, image: str | None, seed: i
         hint = "give another name, or remove it"
         raise UsageError(f"{out} is there already, and no export of netlab's", hint)
     place, *contents = _mounts(loaded, topology, out.parent if out is not None else Path())
-    _require_same_places(topology, place, contents)
+    _require_same_places(loaded, topology, place, contents)
     name = out.name if out is not None else f"{loaded.name}.compose.yaml"
     # Compose is an engine's: images are welcome, whatever backend the file asks for.
     plan = make_plan(loaded, seed=seed, backend="docker")
@@ -111,15 +111,17 @@ def _mounts(loaded: Topology, topology: Path, start: Path) -> list[Mount]:
 
 
 def _contents(loaded: Topology) -> list[Path]:
-    """Return the directories of all http services, each once."""
-    from netlab.topology.model import HttpService
+    """Return the directories of all http services, and the zone files, each once."""
+    from netlab.topology.model import DnsService, HttpService
 
     services = [service for node in loaded.nodes for service in node.services]
-    return list(dict.fromkeys(service.content for service in services if isinstance(service, HttpService)))
+    found = [service.content for service in services if isinstance(service, HttpService)]
+    zones = [zone for service in services if isinstance(service, DnsService) for zone in service.zones]
+    return list(dict.fromkeys([*found, *(zone.source for zone in zones if zone.source)]))
 
 
-def _require_same_places(topology: Path, place: Mount, contents: list[Mount]) -> None:
-    """Raise UsageError unless the file, read in a container, names the same directories there.
+def _require_same_places(loaded: Topology, topology: Path, place: Mount, contents: list[Mount]) -> None:
+    """Raise UsageError unless the file, read in a container, names the same directories and zone files there.
 
     An absolute path does not, nor does one that leads through a symbolic link: so it is tried.
     """
@@ -132,8 +134,11 @@ def _require_same_places(topology: Path, place: Mount, contents: list[Mount]) ->
     with tempfile.TemporaryDirectory() as name:
         root = Path(name).resolve()
         expected = {root / mount.target.lstrip("/") for mount in contents}
-        for directory in expected:
-            directory.mkdir(parents=True, exist_ok=True)
+        for path, mount in zip(_contents(loaded), contents, strict=True):
+            copy = root / mount.target.lstrip("/")
+            (copy if path.is_dir() else copy.parent).mkdir(parents=True, exist_ok=True)
+            if path.is_file():
+                copy.write_bytes(path.read_bytes())
         inside = (root / place.target.lstrip("/")).parent
         inside.mkdir(parents=True, exist_ok=True)
         try:
@@ -143,6 +148,6 @@ def _require_same_places(topology: Path, place: Mount, contents: list[Mount]) ->
             found = set()
     if found != expected:
         raise UsageError(
-            f"{topology} cannot be exported: its http content is not found by a plain relative path",
-            "write content: relative to the file, and not through a symbolic link",
+            f"{topology} cannot be exported: what it names is not found by a plain relative path",
+            "write content: and zone files relative to the file, and not through a symbolic link",
         )

@@ -36,10 +36,15 @@ def apply(rules: Sequence[Rule]) -> None:
         nft.commit(
             [
                 nftables.table(TABLE),
-                *(nftables.chain(TABLE, hook, *_CHAINS.get(hook, _FILTER)) for hook in chains),
+                *(chain(hook) for hook in chains),
                 *(nftables.rule(TABLE, rule.chain, expressions(rule), rule.name) for rule in rules),
             ]
         )
+
+
+def chain(hook: str) -> nftables.Message:
+    """Make the base chain of a hook."""
+    return nftables.chain(TABLE, hook, *_CHAINS.get(hook, _FILTER))
 
 
 def counters() -> dict[str, tuple[int, int]]:
@@ -50,14 +55,14 @@ def counters() -> dict[str, tuple[int, int]]:
             rule = dict(attributes(packed))
             # Raw rules may stand in this table too, but have no name.
             if rule[_RULE_TABLE] == TABLE.encode() + b"\0" and _RULE_USERDATA in rule:
-                name = _comment(rule[_RULE_USERDATA])
+                name = comment(rule[_RULE_USERDATA])
                 before = counted.get(name, (0, 0))
                 packets, octets = _count(rule[_RULE_EXPRESSIONS])
                 counted[name] = (before[0] + packets, before[1] + octets)
     return counted
 
 
-def _comment(userdata: bytes) -> str:
+def comment(userdata: bytes) -> str:
     """Read nft's comment: a type, a length, a string that ends in NUL."""
     return userdata[2 : 2 + userdata[1]].rstrip(b"\0").decode()
 

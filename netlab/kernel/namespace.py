@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,6 +90,19 @@ def close(namespaces: Mapping[str, int]) -> None:
     """Let go of namespaces; the kernel ends those that nothing else holds."""
     for descriptor in namespaces.values():
         os.close(descriptor)
+
+
+def interfaces() -> dict[str, int]:
+    """Return the ifindexes of the current network namespace by name."""
+    return {name: index for index, name in socket.if_nameindex()}
+
+
+def read_sysctl(key: str) -> str | None:
+    """Read a kernel parameter of the current network namespace; None where it has none, or tells none."""
+    try:
+        return Path(_sysctl(key.removeprefix("-"))).read_text().strip()
+    except OSError:
+        return None
 
 
 def has_sysctl(key: str) -> bool:

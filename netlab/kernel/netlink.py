@@ -14,7 +14,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import NamedTuple, Self
 
@@ -294,19 +294,20 @@ class RouteSocket:
         """Close the socket; twice is harmless."""
         self._socket.close()
 
-    def send(self, messages: Sequence[Message]) -> None:
+    def send(self, messages: Sequence[Message], passing: Container[int] = ()) -> None:
         """Send messages, unacknowledged; raises MachineError for the first that is refused.
 
-        Those after it in the same batch have been carried out.
+        Those after it in the same batch have been carried out. Errors (errno) that are `passing` are none.
         """
         for first in range(0, len(messages), _BATCH):
             self._put(messages[first : first + _BATCH])
-            self.check()
+            self.check(passing)
 
-    def check(self) -> None:
+    def check(self, passing: Container[int] = ()) -> None:
         """Raise MachineError if the kernel refused a message; it has answered by the time send returns."""
         while (data := self._get(socket.MSG_DONTWAIT)) is not None:
-            if error := refusal(data, self._sent):
+            error = refusal(data, self._sent)
+            if error and -struct.unpack_from("=i", data, _HEADER.size)[0] not in passing:
                 raise error
 
     def offload_off(self, name: str) -> None:

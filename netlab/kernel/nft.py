@@ -17,8 +17,13 @@ from netlab.topology.rules import RawRules
 _PLACES = "/usr/sbin:/sbin"
 # /dev/stdin:2:5-9: Error: syntax error, unexpected newline
 _COMPLAINT = re.compile(
-    r"^\S+?:(?P<line>[0-9]+):(?P<first>[0-9]+)-(?P<last>[0-9]+): Error: (?P<what>.*)$", re.MULTILINE
+    r"^(?P<by>In file included from .+:\n(?: +from .+:\n)*)?"
+    r"(?P<file>\S.*?):(?P<line>[0-9]+):(?P<first>[0-9]+)-(?P<last>[0-9]+): Error: (?P<what>.*)$",
+    re.MULTILINE,
 )
+_END = "unexpected end of file"
+# from /dev/stdin:1:1-23: the last such line names the outermost of files that include each other
+_INCLUDE = re.compile(r" from .+?:(?P<line>[0-9]+):(?P<first>[0-9]+)-(?P<last>[0-9]+):\n\Z")
 
 
 def program() -> str:
@@ -43,10 +48,16 @@ def apply(rules: RawRules, node: str) -> None:
 def faults(rules: RawRules, node: str, said: str) -> list[Fault]:
     """Find the places of nft's complaints in the file; its lines there are indented."""
     lines = rules.text.splitlines()
-    found = []
+    found: list[Fault] = []
     for complaint in _COMPLAINT.finditer(said):
-        number, first, last = (int(complaint[part]) for part in ("line", "first", "last"))
+        if found and _END in complaint["what"]:
+            continue  # what came before it made nft miss the end, too
         what, hint = f"nft refuses it: {complaint['what']}", f"these are the rules of {node}; see nft(8)"
+        at: re.Match[str] | None = complaint
+        if complaint["by"]:  # it is another file's fault, which is told where that one is named
+            what += f", in {complaint['file']}, line {complaint['line']}"
+            at = _INCLUDE.search(complaint["by"])
+        number, first, last = (int(at[part]) if at else 0 for part in ("line", "first", "last"))
         if rules.indent is None or not 0 < number <= len(lines):
             found.append(Fault(rules.place, f"{what} (line {number} of the rules)", hint))
             continue

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from netlab import backends
 from netlab.backends.protocol import PROMPT, Backend, Lease, Request, Running, Session
@@ -27,6 +27,9 @@ from netlab.errors import LabError, ServiceError, TimeLimitError, UsageError
 from netlab.kernel.process import Command
 from netlab.lab.record import Record
 from netlab.plan.model import Plan
+
+if TYPE_CHECKING:
+    from netlab.plan.changes import Change
 
 __all__ = ["PROMPT", "Lab", "Running", "attach", "did_you_mean", "end", "running", "start", "start_detached"]
 
@@ -47,7 +50,11 @@ class Lab:
     def __init__(self, running: Session, backend: str, record: Record | None = None) -> None:
         self._session = running
         self._record = record
-        self.info: dict[str, Any] = {**running.info(), "backend": backend}
+        self._backend = backend
+        self.info = self._ask()
+
+    def _ask(self) -> dict[str, Any]:
+        return {**self._session.info(), "backend": self._backend}
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -119,6 +126,16 @@ class Lab:
         """Write the logs of the node's services to a descriptor; `follow` goes on until the lab ends."""
         self._known(node)
         return self._session.logs(node, output, follow=follow)
+
+    def apply(self, plan: Plan, *, dry: bool = False) -> list[Change]:
+        """Bring the lab to what a plan says, touching only what differs; return what that changed.
+
+        `dry`: what it would change. Raises UsageError where that takes a new start, and what a step failed
+        with where one fails; then nothing was changed.
+        """
+        changes = self._session.apply(plan, dry=dry)
+        self.info = self._ask()
+        return changes
 
     def lease(self) -> Lease:
         """Return what becomes readable when the lab has ended."""

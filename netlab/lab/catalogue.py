@@ -49,6 +49,11 @@ class Exercise:
     time_limit: float
     proof: Path | None
     readme: Path
+    limited: bool = False  # by its own lab.yaml
+
+    def seconds(self, topology: int | None) -> float:
+        """Return its time limit: its own, else that of its topology, else what every lab has."""
+        return self.time_limit if self.limited or topology is None else float(topology)
 
 
 def labs_root() -> Path:
@@ -150,6 +155,7 @@ class _Reading:
             script=self._file(known.get("script"), self.directory) or self.directory,
             arguments=self._texts(known.get("arguments"), "the script's arguments, as [--expect-rst]"),
             time_limit=float(self._integer(known.get("time_limit"), 1, _MOST_SECONDS, DEFAULT_SECONDS)),
+            limited="time_limit" in known,
             proof=proof,
             readme=readme,
         )

@@ -149,5 +149,9 @@ def _service_data(service: Service) -> dict[str, Any]:
 
 
 def _zone_data(zone: Zone) -> dict[str, Any]:
-    records = [{"owner": record.owner, "type": record.type, "rdata": record.rdata} for record in zone.records]
+    records = [
+        {"owner": record.owner, "type": record.type, "rdata": record.rdata}
+        | ({} if record.ttl is None else {"ttl": record.ttl})
+        for record in zone.records
+    ]
     return {"origin": zone.origin, "records": records}

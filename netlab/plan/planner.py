@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from netlab.errors import Fault, InputError, Place, UsageError
@@ -12,7 +13,11 @@ from netlab.plan.routes import routes
 from netlab.plan.rules import rules as rules_of
 from netlab.plan.sysctls import sysctls
 from netlab.topology.model import Interface, Network, Node, Topology
+from netlab.topology.routing import on, reached
 from netlab.topology.vocabulary import BACKENDS, BACKENDS_WITH_IMAGES
+
+# Version of IP → the networks from which it leads to the name server.
+_Ways = Mapping[int, set[str]]
 
 
 def plan(topology: Topology, seed: int, backend: str) -> Plan:
@@ -25,7 +30,7 @@ def plan(topology: Topology, seed: int, backend: str) -> Plan:
         for one in topology.networks
     )
     networks = {network.name: network for network in topology.networks}
-    hosts, ways = _hosts(topology), routes(topology)
+    hosts, ways, resolving = _hosts(topology), routes(topology), _ways_to_resolver(topology)
     nodes = []
     for node in topology.nodes:
         ports = tuple(
@@ -46,7 +51,7 @@ def plan(topology: Topology, seed: int, backend: str) -> Plan:
         files = (
             ("/etc/hostname", node.name + "\n"),
             ("/etc/hosts", hosts),
-            ("/etc/resolv.conf", _resolv_conf(topology, node)),
+            ("/etc/resolv.conf", _resolv_conf(topology, node, resolving)),
         )
         rules = rules_of(node)
         parameters = sysctls(
@@ -124,23 +129,30 @@ def _hosts(topology: Topology) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _resolv_conf(topology: Topology, node: Node) -> str:
+def _resolv_conf(topology: Topology, node: Node, ways: _Ways) -> str:
     if topology.resolver is None:
         return "# this lab has no name server\n"
-    server = _reachable(topology.node(topology.resolver), node)
+    server = _reachable(topology.node(topology.resolver), node, ways)
     return f"search {topology.search}\nnameserver {server}\noptions timeout:1 attempts:2\n"
 
 
-def _reachable(server: Node, node: Node) -> IPv4Address | IPv6Address:
+def _ways_to_resolver(topology: Topology) -> _Ways:
+    if topology.resolver is None:
+        return {}
+    server = topology.node(topology.resolver)
+    return {version: reached(topology.nodes, server, version) for version in (4, 6)}
+
+
+def _reachable(server: Node, node: Node, ways: _Ways) -> IPv4Address | IPv6Address:
     """Return the server's address on a network that it shares with the node, else its first; one that is up.
 
-    Of IPv4 where the node has that.
+    Of IPv4 where that leads there.
     """
     shared = {interface.network for interface in node.interfaces if interface.up}
     up = [interface for interface in server.interfaces if interface.up] or list(server.interfaces)
     up.sort(key=lambda one: one.network not in shared)
     first: list[IPv4Address | IPv6Address] = [one.address for one in up if one.address]
     second: list[IPv4Address | IPv6Address] = [one.address6 for one in up if one.address6]
-    if not any(one.address for one in node.interfaces):
+    if node.name != server.name and ways[4].isdisjoint(on(node, 4)):
         first, second = second, first
     return (*first, *second)[0]

@@ -28,7 +28,7 @@ from dns.rdatatype import AAAA, ANY, AXFR, CNAME, DNAME, DS, IXFR, MX, NS, OPT, 
 from netlab.errors import ServiceError
 from netlab.topology.model import Record, Zone
 
-DEFAULT_TTL = 300  # seconds, of every record: the topology's records carry none
+DEFAULT_TTL = 300  # seconds, of records that say none: those of a map in the topology
 UDP_PAYLOAD = 1232  # bytes that cross any path unfragmented (DNS flag day 2020)
 MIN_UDP_PAYLOAD = 512  # RFC 1035, section 4.2.1; RFC 6891, section 6.2.3
 MAX_MESSAGE = 65535  # what TCP's two-byte length can say
@@ -101,16 +101,17 @@ def _read_zone(zone: Zone) -> _ZoneData:
         key = _key(owner)
         for depth in range(len(key) - len(apex)):
             nodes.setdefault(key[depth:], {})
-        _add(nodes[key], rdata, f"zone {origin}: {owner}")
+        _add(nodes[key], rdata, record.ttl, f"zone {origin}: {owner}")
     cuts = frozenset(key for key, node in nodes.items() if NS in node and key != apex and key[0] != b"*")
     return _ZoneData(apex, nodes, cuts, _denial(origin, nodes))
 
 
-def _add(node: _Node, rdata: dns.rdata.Rdata, where: str) -> None:
+def _add(node: _Node, rdata: dns.rdata.Rdata, ttl: int | None, where: str) -> None:
+    """Add a record to its RRset, which has the lowest TTL of its records (RFC 2181, section 5.2)."""
     rdataset = node.setdefault(rdata.rdtype, dns.rdataset.Rdataset(IN, rdata.rdtype))
     if dns.rdatatype.is_singleton(rdata.rdtype) and len(rdataset) and rdata not in rdataset:
         raise ServiceError(f"{where} has two {dns.rdatatype.to_text(rdata.rdtype)} records", "keep one")
-    rdataset.add(rdata, DEFAULT_TTL)
+    rdataset.add(rdata, DEFAULT_TTL if ttl is None else ttl)
     if CNAME in node and len(node) > 1:
         raise ServiceError(f"{where} has a CNAME beside other records", "keep one kind")
 

@@ -9,12 +9,12 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from itertools import count
 
 from netlab.topology import values
-from netlab.topology.faults import Faults, Mark, shown
+from netlab.topology.faults import TOP, Faults, Mark, shown
+from netlab.topology.language import INTERFACE
 from netlab.topology.model import Interface
 from netlab.topology.networks import Declared
 from netlab.topology.reader import Mapping as Tree
 from netlab.topology.reader import Scalar, Value
-from netlab.topology.vocabulary import INTERFACE_KEYS
 
 BRIDGE_PORTS = 1023  # BR_MAX_PORTS - 1: what the kernel lets one bridge have
 
@@ -50,12 +50,24 @@ def attachments(
     if interfaces is not None:
         if given is not None:
             what = f"both {'address' if 'address' in known else 'address6'} and interfaces are there"
-            faults.add(given.mark, what, "write the address into interfaces, and delete this key")
+            mark = faults.nearest(given.mark, interfaces.mark)
+            hint = "write the address into interfaces, and delete this key"
+            if mark is not given.mark:
+                hint = f"write the address into it, and address: null; it is at {faults.place(given.mark)}"
+            faults.add(mark, what, hint)
         return tuple(_interfaces(node.text, interfaces, declared, faults))
     name = next(iter(declared))
     if len(declared) > 1:
         own = None if "address" not in known else address(known["address"], faults)
         mark = node.mark if given is None else given.mark
+        over = faults.nearest(mark, *(one.mark for one in reversed(declared.values())))
+        if over is not mark:  # the file that adds a network is to blame, not the one whose nodes had but one
+            what = (
+                f"with this network there are several, and nodes in {faults.place(mark).file} do not say on"
+            )
+            hint = f"write nodes: {{{node.text}: {{interfaces: {{{name}: {own or ''}}}}}}}, and so for each"
+            faults.add(over, f"{what} which they are", hint)
+            return ()
         what = f"on which of the networks {', '.join(map(shown, list(declared)[:5]))} is this?"
         faults.add(mark, what, f"write interfaces: {{{name}: {own or ''}}}")
         return ()
@@ -80,7 +92,7 @@ def _interfaces(
         bare = Attachment(node, key.text, key.mark if isinstance(entry, Tree) else entry.mark)
         long: dict[str, Value] | None = {}
         if isinstance(entry, Tree):
-            long = values.fields(entry, INTERFACE_KEYS, _ADDRESS, faults)
+            long = values.fields(entry, INTERFACE.names, _ADDRESS, faults)
         elif not values.is_null(entry):
             long = {"address": entry}
         if long is not None and (one := _attachment(bare, long, declared[key.text], faults)):
@@ -198,9 +210,9 @@ def allocate(
         network = declared[name]
         if not network.sound or not _has_room(network, wanted, faults):
             continue
-        first = _allocate(network.subnet, ((one.address, one.mark, one) for one in wanted), faults)
+        first = _allocate(network, network.subnet, ((one.address, one.mark, one) for one in wanted), faults)
         second = _allocate(
-            network.subnet6, ((one.address6, one.mark6 or one.mark, one) for one in wanted), faults
+            network, network.subnet6, ((one.address6, one.mark6 or one.mark, one) for one in wanted), faults
         )
         for one in wanted:
             address, address6 = first.get(one.node), second.get(one.node)
@@ -246,6 +258,7 @@ def _hosts(subnet: IPv4Network | IPv6Network) -> int:
 
 
 def _allocate(
+    network: Declared,
     subnet: IPv4Network | IPv6Network | None,
     wishes: Iterable[tuple[_Address | None, Mark, Attachment]],
     faults: Faults,
@@ -260,22 +273,32 @@ def _allocate(
             continue
         first_mark, first = taken.setdefault(own, (mark, attachment))
         if first is not attachment:
-            what = f"the address {own} is taken by node {shown(first.node)}"
-            faults.add(mark, what, faults.other(mark, first_mark))
+            taker, marks = first.node, (mark, first_mark)
+            if first_mark.file != mark.file and faults.nearest(*marks) == first_mark:
+                taker, marks = attachment.node, (first_mark, mark)
+            faults.add(marks[0], f"the address {own} is taken by node {shown(taker)}", faults.other(*marks))
         else:
-            _check_host(own, subnet, mark, attachment.network, faults)
+            _check_host(own, subnet, mark, network, faults)
     kind = IPv4Address if subnet.version == 4 else IPv6Address
     free = (one for number in count(int(subnet.network_address) + 1) if (one := kind(number)) not in taken)
     return {attachment.node: own or next(free) for own, _, attachment in asked}
 
 
 def _check_host(
-    own: _Address, subnet: IPv4Network | IPv6Network, mark: Mark, network: str, faults: Faults
+    own: _Address, subnet: IPv4Network | IPv6Network, mark: Mark, network: Declared, faults: Faults
 ) -> None:
+    where = network.mark if subnet.version == 4 else network.mark6
+    if own not in subnet and where is not TOP and faults.nearest(mark, where) is where:
+        # A file gives another subnet to the nodes of one that it extends.
+        what = (
+            f"nodes in {faults.place(mark).file} have addresses outside {shown(network.name)} as it is here"
+        )
+        faults.add(where, what, f"give them others too, as {subnet.network_address + 1}")
+        return
     highest = int(subnet.broadcast_address) - (subnet.version == 4)
     last = type(own)(highest)
     if own not in subnet:
-        what = f"{own} is outside {shown(network)}, {subnet}"
+        what = f"{own} is outside {shown(network.name)}, {subnet}"
         faults.add(mark, what, f"choose one from {subnet.network_address + 1} to {last}")
     elif own == subnet.network_address:
         whose = (

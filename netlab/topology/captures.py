@@ -8,16 +8,12 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from netlab.topology import reader, values
 from netlab.topology.faults import Faults, shown
 from netlab.topology.firewall import Addresses
+from netlab.topology.language import CAPTURE, SELECTION
 from netlab.topology.reader import Scalar, Value
-from netlab.topology.recordings import Capture, Selection
+from netlab.topology.recordings import PROTOCOLS, Capture, Selection
 from netlab.topology.rules import WITH_PORTS
+from netlab.topology.vocabulary import SNAPS
 
-CAPTURE_KEYS = ("networks", "filter", "snap")
-SELECTION_KEYS = ("protocol", "host", "port")
-PROTOCOLS = ("arp", "icmp", "icmpv6", "tcp", "udp")
-MOST_BYTES = 65535
-# Ethernet's header without an optional VLAN tag: less than it could not be told what it was.
-FEWEST_BYTES = 14
 OF_EVERYTHING = "capture"  # the name of the recording that every run has
 
 _CAPTURE = "its keys, as {networks: [lan], filter: {protocol: tcp, port: 80}, snap: 96}"
@@ -38,13 +34,13 @@ def _capture(
 ) -> Capture:
     if values.label(key.text, key.mark, "capture", faults) and key.text.lower() == OF_EVERYTHING:
         faults.add(key.mark, "capture.pcapng is the recording of everything", "choose another name")
-    known = values.fields(value, CAPTURE_KEYS, _CAPTURE, faults) or {}
+    known = values.fields(value, CAPTURE.names, _CAPTURE, faults) or {}
     snap = known.get("snap")
     return Capture(
         key.text,
         _networks(known.get("networks"), networks, faults),
         _selection(known.get("filter"), addresses, faults),
-        None if snap is None else values.integer(snap, FEWEST_BYTES, MOST_BYTES, faults),
+        None if snap is None else values.integer(snap, *SNAPS, faults),
     )
 
 
@@ -57,13 +53,15 @@ def _networks(value: Value | None, networks: Collection[str], faults: Faults) ->
 
 
 def _selection(value: Value | None, addresses: Addresses, faults: Faults) -> Selection:
-    known = values.fields(value, SELECTION_KEYS, "what to record, as {protocol: tcp, port: 80}", faults) or {}
+    known = (
+        values.fields(value, SELECTION.names, "what to record, as {protocol: tcp, port: 80}", faults) or {}
+    )
     protocol = None
     if "protocol" in known:
         protocol = values.one_of(known["protocol"], PROTOCOLS, "protocol", faults)
     port = None
     if "port" in known:
-        port = values.integer(known["port"], 0, MOST_BYTES, faults)
+        port = values.integer(known["port"], 0, 65535, faults)
         if protocol is not None and protocol not in WITH_PORTS:
             hint = "delete it, or write protocol: tcp or udp"
             faults.add(known["port"].mark, f"{protocol} has no ports", hint)

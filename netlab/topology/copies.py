@@ -10,11 +10,10 @@ from netlab.topology import values
 from netlab.topology.faults import TOP, Faults, shown
 from netlab.topology.merging import Entry
 from netlab.topology.reader import Mapping, Scalar, Sequence, Value
-from netlab.topology.vocabulary import DEFAULT_NETWORK
+from netlab.topology.vocabulary import COUNTS, DEFAULT_NETWORK
 
 KEY = "count"
 NUMBER = "{n}"
-MAX_COUNT = 1023  # the ports of one switch: more would be on no network that there can be
 
 _MAX_LABEL = 63  # RFC 1123, section 2.1
 _ADDRESSES = ("address", "address6")
@@ -26,7 +25,7 @@ def number(node: Value, faults: Faults) -> int | None:
         return None
     for key, value in node.entries:
         if key.text == KEY and not values.is_null(value):
-            return values.integer(value, 1, MAX_COUNT, faults)
+            return values.integer(value, *COUNTS, faults)
     return None
 
 

@@ -73,7 +73,8 @@ def _text(path: Path, word: str, mark: Mark, faults: Faults) -> str | None:
         fault = error.faults[0]
         faults.add(mark, f"{shown(word)} cannot be extended: {fault.what}", fault.hint)
     except (OSError, ValueError) as error:
-        faults.add(mark, f"{shown(word)} cannot be extended: {error}", f"write {_EXPECTED}")
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        faults.add(mark, f"{shown(word)} cannot be extended: {reason}", f"write {_EXPECTED}")
     return None
 
 

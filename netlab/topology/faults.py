@@ -55,6 +55,14 @@ class Faults:
         """Make known a further file, for the marks that name it."""
         self._lines[file] = _LINE_BREAK.split(text)
 
+    def nearest(self, *marks: Mark) -> Mark:
+        """Return the first of the marks that stands in the file asked for, or in the one that it extends, ….
+
+        What lies over a file changes what it says: where two of them do not fit, the upper one is to blame.
+        """
+        order = list(self._lines)
+        return min(marks, key=lambda mark: order.index(mark.file))
+
     def share(self, marks: Iterable[Mark]) -> None:
         """Make known marks that stand for several nodes: only the first fault of each is told."""
         self._shared.update(marks)

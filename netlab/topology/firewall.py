@@ -10,10 +10,10 @@ from typing import TypeAlias
 from netlab.errors import Place
 from netlab.topology import reader, values
 from netlab.topology.faults import Faults, Mark, shown
+from netlab.topology.language import RULE
 from netlab.topology.reader import Value
 from netlab.topology.rules import (
     CHAINS,
-    FILTER_KEYS,
     FLAGS,
     PROTOCOLS,
     STATES,
@@ -23,7 +23,7 @@ from netlab.topology.rules import (
     RawRules,
     Subnet,
 )
-from netlab.topology.vocabulary import FIREWALL_RULES
+from netlab.topology.vocabulary import FIREWALL_RULES, PORTS
 
 # Every node of the lab, in the file's order, with its addresses as far as they are known.
 Addresses: TypeAlias = Mapping[str, Sequence[IPv4Address | IPv6Address]]
@@ -66,7 +66,7 @@ class _Reading:
     def rule(self) -> tuple[Filter | None, str, Mark]:
         """Return the rule (None where it has a fault), the name it was given, and where that stands."""
         before = len(self.faults)
-        known = values.fields(self.value, FILTER_KEYS, _RULE, self.faults) or {}
+        known = values.fields(self.value, RULE.names, _RULE, self.faults) or {}
         name = self._name(known.get("name"))
         protocol = self._word(known, "protocol", PROTOCOLS)
         flags = self._flags(known.get("flags"))
@@ -96,7 +96,7 @@ class _Reading:
         if value is None:
             return ""
         name = values.text(value, "a name of your own, as no-web", self.faults, values.is_label)
-        return name if name and values.label(name, value.mark, "rule", self.faults) else ""
+        return name if name is not None and values.label(name, value.mark, "rule", self.faults) else ""
 
     def _verdict(self, known: dict[str, Value], before: int) -> str:
         if "verdict" in known:
@@ -108,7 +108,7 @@ class _Reading:
         return ""
 
     def _port(self, value: Value | None) -> int | None:
-        return None if value is None else values.integer(value, 1, 65535, self.faults)
+        return None if value is None else values.integer(value, *PORTS, self.faults)
 
     def _flags(self, value: Value | None) -> tuple[str, ...]:
         if value is None:

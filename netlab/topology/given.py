@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MOST_READY_SECONDS = 600
 READY_SECONDS = 10
 
 

@@ -9,17 +9,20 @@ from netlab.errors import Place
 from netlab.topology import addressing, images, networks, routing, values, vocabulary
 from netlab.topology.addressing import Attachment
 from netlab.topology.captures import captures
+from netlab.topology.checking import check
 from netlab.topology.faults import TOP, Faults, shown
 from netlab.topology.files import MAX_BYTES, read_text, too_large
+from netlab.topology.language import NODE, TOPOLOGY
 from netlab.topology.model import DEFAULT_SEED, Interface, Node, Topology
 from netlab.topology.networks import Declared
+from netlab.topology.pointing import check_names
 from netlab.topology.policies import addresses, with_policies
 from netlab.topology.provisions import time_limit, with_provisions
 from netlab.topology.reader import Mapping, Scalar, Value, read
 from netlab.topology.rewriting import rewrite
 from netlab.topology.services import Host, services
+from netlab.topology.zonefile import Sources
 
-_MAX_SEED = 2**64 - 1
 _ONE_NODE = "at least one node, as {client: }"
 
 
@@ -72,11 +75,11 @@ class _Loading:
     def topology(self, tree: Value) -> Topology | None:
         """Return what the file asks for; None or a stopgap where it has faults."""
         faults = self.faults
-        top = values.fields(tree, vocabulary.TOPOLOGY_KEYS, "keys at the top, as nodes: {client: }", faults)
+        top = values.fields(tree, TOPOLOGY.names, "keys at the top, as nodes: {client: }", faults)
         if top is None:
             return None
         name = self._name(top.get("name"))
-        seed = values.integer(top["seed"], 0, _MAX_SEED, faults) if "seed" in top else DEFAULT_SEED
+        seed = values.integer(top["seed"], *vocabulary.SEEDS, faults) if "seed" in top else DEFAULT_SEED
         search = values.domain(top["search"], faults) if "search" in top else None
         declared = networks.networks(top.get("networks"), faults)
         drafts = self._drafts(tree, top, declared)
@@ -85,13 +88,19 @@ class _Loading:
         if not faults:
             addressing.check_members(attached, declared or {}, len(drafts), faults)
         segments = tuple(networks.segment(one) for one in (declared or {}).values() if one.sound)
-        nodes = tuple(self._node(draft, given, search or vocabulary.DEFAULT_SEARCH) for draft in drafts)
+        sources = Sources(self.directory)
+        nodes = tuple(
+            self._node(draft, given, search or vocabulary.DEFAULT_SEARCH, sources) for draft in drafts
+        )
         nodes = routing.with_routes(nodes, {one.name: one.policies for one in drafts}, segments, faults)
-        nodes = with_policies(nodes, {draft.name: draft.policies for draft in drafts}, faults)
+        nodes = with_policies(nodes, {draft.name: draft.policies for draft in drafts}, segments, faults)
         nodes = with_provisions(nodes, {one.name: one.policies for one in drafts}, self.directory, faults)
         resolver = self._resolver(top.get("resolver"), nodes)
+        for _, kind in values.entries(top.get("kinds"), "kinds by name", faults) or ():
+            check(kind, NODE, faults)
         if not faults:
             routing.check_reach(nodes, resolver, {one.name: one.key.mark for one in drafts}, faults)
+            check_names(sources.entries, nodes, segments, faults)
         return Topology(
             name=name,
             seed=DEFAULT_SEED if seed is None else seed,
@@ -131,7 +140,7 @@ class _Loading:
         found = values.entries(value, "nodes by name, as {client: }", self.faults)
         keys = tree.entries if isinstance(tree, Mapping) else ()
         # A misspelt key was most likely this one: one cause, one fault.
-        if found == () and all(key.text in vocabulary.TOPOLOGY_KEYS for key, _ in keys):
+        if found == () and all(key.text in TOPOLOGY.names for key, _ in keys):
             mark = next((key.mark for key, _ in keys if key.text == "nodes"), tree.mark)
             self.faults.add(mark, "there are no nodes", f"write {_ONE_NODE}, below nodes:")
         for key, _ in found or ():
@@ -140,8 +149,8 @@ class _Loading:
         return tuple(self._draft(key, entry, declared) for key, entry in found or ())
 
     def _draft(self, key: Scalar, value: Value, declared: dict[str, Declared] | None) -> _Draft:
-        expected = f"the node's keys, as {{address: 10.0.0.10}}, out of {', '.join(vocabulary.NODE_KEYS)}"
-        known = values.fields(value, vocabulary.NODE_KEYS, expected, self.faults)
+        expected = f"the node's keys, as {{address: 10.0.0.10}}, out of {', '.join(NODE.names)}"
+        known = values.fields(value, NODE.names, expected, self.faults)
         attachments: tuple[Attachment, ...] = ()
         if known is not None and declared is not None:
             attachments = addressing.attachments(key, known, declared, self.faults)
@@ -151,13 +160,15 @@ class _Loading:
             image = images.image(named, self.faults)
         return _Draft(key, attachments, (known or {}).get("services"), known or {}, image, places)
 
-    def _node(self, draft: _Draft, given: dict[tuple[str, str], Interface], search: str) -> Node:
+    def _node(
+        self, draft: _Draft, given: dict[tuple[str, str], Interface], search: str, sources: Sources
+    ) -> Node:
         interfaces = tuple(
             replace(given[one.node, one.network], name=f"eth{index}")
             for index, one in enumerate(draft.attachments)
             if (one.node, one.network) in given
         )
-        host = Host(draft.name, search, addressing.addresses(interfaces), self.directory)
+        host = Host(draft.name, search, addressing.addresses(interfaces), self.directory, sources)
         found = services(draft.services, host, self.faults)
         return Node(draft.name, interfaces, found, image=draft.image)
 

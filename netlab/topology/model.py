@@ -61,19 +61,24 @@ class GivenRoute:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One resource record in presentation form (RFC 1035, section 5.1)."""
+    """One resource record in presentation form (RFC 1035, section 5.1); `ttl` is None for a server's own."""
 
     owner: str
     type: str
     rdata: str
+    ttl: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A DNS zone; `origin` is absolute, without the final dot. SOA and NS are completed by the loader."""
+    """A DNS zone; `origin` is absolute, without the final dot unless it is the root, ".".
+
+    SOA and NS are completed by the loader. `source` is the zone file that it was read from, if it was.
+    """
 
     origin: str
     records: tuple[Record, ...]
+    source: Path | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
-from netlab.topology import reader, values
+from netlab.topology import language, reader, values
 from netlab.topology.faults import Faults, Mark, shown
 from netlab.topology.reader import Value
-from netlab.topology.rules import NAT_KEYS, WITH_PORTS, Forward, Nat
+from netlab.topology.rules import WITH_PORTS, Forward, Nat
 
 _NAT = "its keys, as {masquerade: wan, forward: {80: web}}"
 _NETWORKS = "the network on the outside, or a list of such, as wan"
@@ -25,6 +25,8 @@ class Router:
     networks: tuple[str, ...]
     # node → network → IPv4 address, of every node, as far as they are known
     addresses: Mapping[str, Mapping[str, IPv4Address]]
+    # of the lab's networks
+    subnets: Sequence[IPv4Network] = ()
 
 
 def nat(value: Value | None, router: Router, faults: Faults) -> Nat | None:
@@ -32,7 +34,7 @@ def nat(value: Value | None, router: Router, faults: Faults) -> Nat | None:
     if value is None:
         return None
     before = len(faults)
-    known = values.fields(value, NAT_KEYS, _NAT, faults)
+    known = values.fields(value, language.NAT.names, _NAT, faults)
     if known is None:
         return None
     outside = _outside(known.get("masquerade"), router, faults)
@@ -132,11 +134,27 @@ class _Forwarding:
                 self.faults.add(mark, what, "name a node inside")
             return found[0] if found else None
         try:
-            return IPv4Address(host)
+            return self._somebody(IPv4Address(host), mark)
         except ValueError:
             hint = f"write {_TARGET}" if set(host) & set("./:") else values.suggest(host, tuple(addresses))
             self.faults.add(mark, f"{shown(host)} is no node and no address", hint)
             return None
+
+    def _somebody(self, address: IPv4Address, mark: Mark) -> IPv4Address | None:
+        """Return an address if a host could answer there; outside of the lab's subnets, nobody knows."""
+        everyone = {own for networks in self.router.addresses.values() for own in networks.values()}
+        subnet = next((one for one in self.router.subnets if address in one), None)
+        if address.is_loopback or address in self.router.addresses[self.router.name].values():
+            what = f"{address} is {shown(self.router.name)} itself"
+            hint = "name a node inside, or delete it: the router's own services answer anyway"
+        elif address.is_multicast or address.is_unspecified or address == IPv4Address("255.255.255.255"):
+            what, hint = f"{address} is no host's address", f"write {_TARGET}"
+        elif subnet is not None and address not in everyone:
+            what, hint = f"no node has the address {address}, in the lab's {subnet}", f"write {_TARGET}"
+        else:
+            return address
+        self.faults.add(mark, what, hint)
+        return None
 
 
 def _is_port(text: str) -> bool:

@@ -10,12 +10,11 @@ from typing import TypeVar
 
 from netlab.topology import values
 from netlab.topology.faults import TOP, Faults, Mark, shown
+from netlab.topology.language import NETWORK
 from netlab.topology.model import LEAST_MTU_IPV6, Network
 from netlab.topology.reader import Mapping as Tree
 from netlab.topology.reader import Scalar, Value
-from netlab.topology.vocabulary import DEFAULT_NETWORK, NETWORK_KEYS, NETWORK_KINDS
-
-LEAST_MTU, MOST_MTU = 68, 65535  # bytes: RFC 791, section 3.2; what a veth takes
+from netlab.topology.vocabulary import DEFAULT_NETWORK, MTUS, NETWORK_KINDS
 
 _SUBNET = "a subnet, as 10.0.0.0/24"
 _SUBNET6 = "an IPv6 subnet, as fd00:1::/64, or auto"
@@ -90,7 +89,7 @@ def _network(key: Scalar, value: Value, faults: Faults) -> Declared:
         subnet = _subnet(value, faults)
         return Declared(name, subnet, value.mark, sound=subnet is not None)
     before = len(faults)
-    long = values.fields(value, NETWORK_KEYS, _SUBNET, faults) or {}
+    long = values.fields(value, NETWORK.names, _SUBNET, faults) or {}
     one = Declared(name, None, long["subnet"].mark if "subnet" in long else key.mark, automatic=True)
     if given := long.get("subnet"):
         one = replace(one, automatic=False)
@@ -118,7 +117,7 @@ def _is_word(value: Value, word: str) -> bool:
 
 
 def _mtu(value: Value, one: Declared, faults: Faults) -> int | None:
-    mtu = values.integer(value, LEAST_MTU, MOST_MTU, faults)
+    mtu = values.integer(value, *MTUS, faults)
     if mtu is not None and mtu < LEAST_MTU_IPV6 and (one.subnet6 or one.automatic6):
         what = f"an MTU of {mtu} is too small for IPv6, which needs {LEAST_MTU_IPV6} bytes (RFC 8200)"
         faults.add(value.mark, what, f"write {LEAST_MTU_IPV6} or more, or leave out subnet6")

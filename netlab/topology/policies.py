@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from netlab.topology import reader
-from netlab.topology.faults import Faults
+from netlab.topology.faults import Faults, shown
 from netlab.topology.firewall import Addresses, firewall, nft
-from netlab.topology.model import Node
+from netlab.topology.model import Network, Node
 from netlab.topology.nat import Router, nat
 from netlab.topology.reader import Value
 from netlab.topology.rules import Filter
@@ -17,9 +17,14 @@ KEYS = ("firewall", "nat", "nft")
 
 
 def with_policies(
-    nodes: tuple[Node, ...], read: Mapping[str, Mapping[str, Value]], faults: Faults
+    nodes: tuple[Node, ...],
+    read: Mapping[str, Mapping[str, Value]],
+    networks: Sequence[Network],
+    faults: Faults,
 ) -> tuple[Node, ...]:
     """Return the nodes with their rules; `read` holds each node's fields, by its name."""
+    # Where an address has a fault, nobody can tell who has which.
+    subnets = [] if faults else [one.subnet for one in networks if one.subnet]
     known_addresses = addresses(nodes)
     by_network = {
         node.name: {one.network: one.address for one in node.interfaces if one.address} for node in nodes
@@ -28,7 +33,7 @@ def with_policies(
     for node in nodes:
         known = read[node.name]
         if any(key in known for key in KEYS):
-            router = Router(node.name, _networks(node, known), by_network)
+            router = Router(node.name, _networks(node, known), by_network, subnets)
             # Without interfaces that were understood, what nat says of them cannot be judged.
             translation = nat(known.get("nat"), router, faults) if router.networks else None
             node = replace(  # noqa: PLW2901 — the same node, with more of it known
@@ -60,9 +65,14 @@ def _networks(node: Node, known: Mapping[str, Value]) -> tuple[str, ...]:
 
 def _check_forwards(node: Node, known: Mapping[str, Value], faults: Faults) -> None:
     """Note what a node that forwards nothing can have no use for; a sysctl of its own may let it forward."""
-    if node.router or "router" in known or "sysctls" in known:
+    if node.router or "sysctls" in known:
         return
     hint = "write router: true beside it"
+    if "router" in known:
+        said = known["router"]
+        if not (isinstance(said, reader.Scalar) and said.kind == "bool"):
+            return  # that is its fault
+        hint = f"write router: true; here it is {shown(said.text)}"
     if node.nat is not None:
         faults.add(known["nat"].mark, "nat on a node that forwards nothing", hint)
     if any(isinstance(rule, Filter) and rule.chain == "forward" for rule in node.firewall):

@@ -11,16 +11,16 @@ from collections.abc import Mapping as Mappings
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from netlab.topology import startups, values
+from netlab.topology import parameters, startups, values
 from netlab.topology.faults import Faults, shown
 from netlab.topology.given import GivenFile, Limits, Provisions
+from netlab.topology.language import FILE, LIMITS
 from netlab.topology.model import Node
 from netlab.topology.reader import Mapping, Scalar, Value
-from netlab.topology.vocabulary import FILE_KEYS, LIMIT_KEYS
+from netlab.topology.vocabulary import OPEN_FILES, PROCESSES, TIME_LIMITS
 
 MOST_BYTES = 16 << 20  # of all files of a topology
 MOST_ENVIRONMENT = 64 << 10  # of one node; execve(2) takes 128 KiB in one variable
-MOST_SECONDS = 24 * 3600
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SYSCTL = re.compile(r"net(\.[A-Za-z0-9_-]+)+")
@@ -30,7 +30,6 @@ _UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 # Less, and the dynamic linker has no room to say so.
 _LEAST_MEMORY = 1 << 20
 _MOST_MEMORY = 1 << 40
-_LEAST_FILES = 8
 
 # The kernel's own, and what netlab keeps in a lab.
 _TAKEN = ("/proc", "/sys", "/dev", "/run/netlab")
@@ -44,7 +43,11 @@ def with_provisions(
 ) -> tuple[Node, ...]:
     """Return the nodes with what their keys give them; paths are relative to `directory`."""
     reading = _Provisioning(directory, faults)
-    return tuple(replace(node, provisions=reading.read(known[node.name])) for node in nodes)
+    made = tuple(replace(node, provisions=reading.read(known[node.name])) for node in nodes)
+    for node in made:
+        if node.provisions.sysctls:
+            parameters.check(node, known[node.name], faults)
+    return made
 
 
 @dataclass(slots=True)
@@ -166,7 +169,7 @@ class _Provisioning:
 
     def _file(self, key: Scalar, value: Value) -> GivenFile | None:
         """Return a file from its short form, a text, or from its long one."""
-        expected = f"its text, or {{from: data.bin}}; keys are {', '.join(FILE_KEYS)}"
+        expected = f"its text, or {{from: data.bin}}; keys are {', '.join(FILE.names)}"
         if isinstance(value, Scalar) and value.kind == "null":
             what = f"the file {shown(key.text)} has no text"
             self.faults.add(key.mark, what, f'write {expected}; "" is empty')
@@ -174,13 +177,13 @@ class _Provisioning:
         if not isinstance(value, Mapping):
             word = values.text(value, expected, self.faults, bool)
             return None if word is None else self._inline(key, word, 0o644)
-        known = values.fields(value, FILE_KEYS, expected, self.faults)
+        known = values.fields(value, FILE.names, expected, self.faults)
         if known is None:
             return None
         mode = self._mode(known["mode"]) if "mode" in known else 0o644
         if ("text" in known) == ("from" in known):
             both = "both text and from are there" if "text" in known else "a file without text or from"
-            unknown = any(key.text not in FILE_KEYS for key, _ in value.entries)
+            unknown = any(key.text not in FILE.names for key, _ in value.entries)
             if not unknown:  # a misspelt key was most likely one of them
                 self.faults.add(value.mark, both, f"write one of the two: {expected}")
             return None
@@ -253,17 +256,17 @@ class _Provisioning:
     # -- limits ----------------------------------------------------------------------------------
 
     def _limits(self, value: Value | None) -> Limits:
-        expected = f"limits, as {{memory: 64 MiB, processes: 50}}, out of {', '.join(LIMIT_KEYS)}"
-        known = values.fields(value, LIMIT_KEYS, expected, self.faults) or {}
+        expected = f"limits, as {{memory: 64 MiB, processes: 50}}, out of {', '.join(LIMITS.names)}"
+        known = values.fields(value, LIMITS.names, expected, self.faults) or {}
 
         def number(key: str, low: int, high: int) -> int | None:
             return values.integer(known[key], low, high, self.faults) if key in known else None
 
         return Limits(
             memory=self._size(known["memory"]) if "memory" in known else None,
-            processes=number("processes", 1, 100_000),
-            cpu_seconds=number("cpu-seconds", 1, MOST_SECONDS),
-            files=number("files", _LEAST_FILES, 1 << 20),
+            processes=number("processes", *PROCESSES),
+            cpu_seconds=number("cpu-seconds", *TIME_LIMITS),
+            files=number("files", *OPEN_FILES),
         )
 
     def _size(self, value: Value) -> int | None:
@@ -289,7 +292,7 @@ class _Provisioning:
 
 def time_limit(value: Value | None, faults: Faults) -> int | None:
     """Return the seconds after which a command of the lab is ended; None: never."""
-    return None if value is None else values.integer(value, 1, MOST_SECONDS, faults)
+    return None if value is None else values.integer(value, *TIME_LIMITS, faults)
 
 
 def _unfit_sysctl(key: str) -> tuple[str, str]:

@@ -23,6 +23,9 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\uf
 Resolve = Callable[[type[yaml.Node], str, tuple[bool, bool]], str]
 
 _STANDARD_TAG = "tag:yaml.org,2002:"
+# What YAML 1.2 (section 10.3.2) takes for a number, as 1e3, 0o17 and 08, whatever YAML 1.1 says.
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+")
+_BEGINS_NUMBER = frozenset("+-.0123456789")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +245,8 @@ class _Composer:
         elif event.implicit[0]:
             # Keys are resolved too, for nothing: cheaper than to know here which this is.
             kind = self._resolve(yaml.ScalarNode, event.value, event.implicit).removeprefix(_STANDARD_TAG)
+            if kind == "str" and event.value[:1] in _BEGINS_NUMBER and _NUMBER.fullmatch(event.value):
+                kind = "float"
         return Scalar(self._mark(event), event.value, kind)
 
     def _check_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, default: str) -> str:

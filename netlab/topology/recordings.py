@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
+PROTOCOLS = ("arp", "icmp", "icmpv6", "tcp", "udp")
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:

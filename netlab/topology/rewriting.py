@@ -13,10 +13,10 @@ from netlab.topology.copies import KEY as COUNT
 from netlab.topology.copies import Copying, number
 from netlab.topology.extending import extended
 from netlab.topology.faults import Faults, Mark
+from netlab.topology.language import NODE
 from netlab.topology.merging import Entry, Merging, without
 from netlab.topology.reader import MAX_VALUES, Mapping, Scalar, Value
 from netlab.topology.reader import Sequence as Items
-from netlab.topology.vocabulary import NODE_KEYS
 
 KIND, KINDS = "kind", "kinds"
 MAX_KINDS = 10  # of which one is made, each of the next
@@ -24,7 +24,7 @@ _EXPECTED = "kinds by name with the keys of nodes, as {host: {firewall: [hold-ba
 
 
 def rewrite(tree: Value, file: str, directory: Path, faults: Faults) -> Value | None:
-    """Return the tree without `extends`, `kinds` and `count`; None where nothing more can be said of it.
+    """Return the tree without `extends`, `kind` and `count`; None where nothing more can be said of it.
 
     `file` and `directory` are those of the topology, as `netlab.topology.parse` has them.
     """
@@ -41,7 +41,7 @@ def rewrite(tree: Value, file: str, directory: Path, faults: Faults) -> Value | 
             top["nodes"] = Mapping(nodes.mark, tuple(_counted(long, top.get("networks"), budget, faults)))
     except _StopError:
         return None
-    rest = ((key, top[key.text]) for key, _ in whole.entries if key.text != KINDS)
+    rest = ((key, top[key.text]) for key, _ in whole.entries)
     return Mapping(whole.mark, tuple(rest))
 
 
@@ -103,9 +103,10 @@ class _Kinds:
         self._merging = Merging(faults)
         self._said: dict[str, Value] = {}
         for key, entry in values.entries(value, _EXPECTED, faults) or ():
-            # Looked at here too: a kind that no node is of is read by no one else.
-            if values.fields(entry, NODE_KEYS, _EXPECTED, faults) is not None:
-                self._said[key.text] = entry
+            # What stands under its keys is looked at in `checking`, when the nodes are read.
+            known = values.fields(entry, NODE.names, _EXPECTED, faults)
+            # One that is no mapping is known all the same: its nodes need no fault of their own.
+            self._said[key.text] = Mapping(entry.mark, ()) if known is None else entry
             faults.share(_marks(key, entry))
         self._whole: dict[str, Value] = {}
         # In the order of the file, so that a ring of kinds is told once, at the first of them.

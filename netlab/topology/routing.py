@@ -18,6 +18,15 @@ _Address = IPv4Address | IPv6Address
 _Subnet = IPv4Network | IPv6Network
 _GATEWAY = "a router's name, or its address, as 10.0.0.1"
 _DESTINATION = "a network's name, or a subnet, as 10.2.0.0/24"
+# Whom no gateway leads to.
+_NOWHERE: tuple[tuple[_Subnet, str], ...] = (
+    (IPv4Network("0.0.0.0/8"), "'this network' (RFC 1122)"),
+    (IPv4Network("127.0.0.0/8"), "loopback: every node's own"),
+    (IPv4Network("224.0.0.0/4"), "multicast"),
+    (IPv6Network("::1/128"), "loopback: every node's own"),
+    (IPv6Network("fe80::/10"), "link-local: it ends where its network does"),
+    (IPv6Network("ff00::/8"), "multicast"),
+)
 _EVERYWHERE: tuple[_Subnet, ...] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 
 
@@ -91,6 +100,10 @@ class _Reading:
         for subnet in found:
             if subnet.prefixlen == 0:
                 self.faults.add(key.mark, f"{subnet} is everywhere", "write default: and the gateway")
+                return []
+            if kind := _kind_of_nowhere(subnet):
+                hint = f"delete it, or write {_DESTINATION}"
+                self.faults.add(key.mark, f"no gateway leads to {subnet}, which is {kind}", hint)
                 return []
         own = {subnet for one in node.interfaces for subnet in self._subnets(one)}
         for subnet in own.intersection(found):
@@ -193,16 +206,33 @@ class _Reading:
         return False
 
 
+def _kind_of_nowhere(subnet: _Subnet) -> str:
+    """Return what a subnet is that none can route to, or nothing; a wider one may well be routed to."""
+    first, last = int(subnet.network_address), int(subnet.broadcast_address)
+    for special, kind in _NOWHERE:
+        low, high = int(special.network_address), int(special.broadcast_address)
+        if subnet.version == special.version and low <= first and last <= high:
+            return kind
+    return ""
+
+
 def check_reach(
     nodes: Sequence[Node], resolver: str | None, keys: Mapping[str, Mark], faults: Faults
 ) -> None:
     """Note the nodes that no routers join to their name server; `keys` are where the nodes stand."""
     if resolver is None:
         return
-    whole = reached(nodes, next(node for node in nodes if node.name == resolver))
+    server = next(node for node in nodes if node.name == resolver)
+    whole = reached(nodes, server)
+    ways = {version: reached(nodes, server, version) for version in (4, 6)}
     for node in nodes:
         near = [one.network for one in node.interfaces if one.up]
-        if node.name != resolver and whole.isdisjoint(near):
+        if node.name == resolver:
+            continue
+        if not whole.isdisjoint(near):
+            if all(ways[version].isdisjoint(on(node, version)) for version in ways):
+                faults.add(keys[node.name], *_of_other_version(node, server))
+        else:
             what = f"the node {shown(node.name)} cannot reach its name server, {shown(resolver)}"
             here = f"no router joins {', '.join(near)} to it" if near else "none of its interfaces is up"
             faults.add(
@@ -212,10 +242,32 @@ def check_reach(
             )
 
 
-def reached(nodes: Sequence[Node], start: Node) -> set[str]:
-    """Return the networks that packets from a node can come to, over routers."""
-    found = {one.network for one in start.interfaces if one.up}
-    routers = [{one.network for one in node.interfaces if one.up} for node in nodes if node.router]
+def _of_other_version(node: Node, server: Node) -> tuple[str, str]:
+    """Return what is wrong where no version of IP leads from a node to its name server, and what to do."""
+    what = f"the node {shown(node.name)} cannot reach its name server, {shown(server.name)}"
+    versions = [[version for version in (4, 6) if on(one, version)] for one in (node, server)]
+    common = set(versions[0]).intersection(*versions[1:])
+    hint = "give the networks between them the same one, with subnet: or subnet6:, or write resolver: none"
+    if common:
+        words = " or ".join(f"IPv{version}" for version in sorted(common))
+        return f"{what}: no way between them has {words} throughout", hint
+    own, others = (f"IPv{one[0]} alone" for one in versions)
+    return f"{what}: it has {own}, and that one {others}", hint
+
+
+def on(node: Node, version: int | None = None) -> set[str]:
+    """Return the networks that a node is on, with an address of that version of IP, or any."""
+    return {
+        one.network
+        for one in node.interfaces
+        if one.up and (version is None or (one.address if version == 4 else one.address6) is not None)
+    }
+
+
+def reached(nodes: Sequence[Node], start: Node, version: int | None = None) -> set[str]:
+    """Return the networks that packets from a node can come to, over routers; those of one version of IP."""
+    found = on(start, version)
+    routers = [on(node, version) for node in nodes if node.router]
     grown = True
     while grown:
         grown = False

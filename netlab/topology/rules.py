@@ -20,20 +20,6 @@ FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg")
 STATES = ("new", "established", "related")
 VERDICTS = ("drop", "reject", "accept")
 
-FILTER_KEYS = (
-    "name",
-    "chain",
-    "protocol",
-    "from",
-    "to",
-    "port",
-    "source-port",
-    "flags",
-    "state",
-    "verdict",
-)
-NAT_KEYS = ("masquerade", "forward")
-
 
 @dataclass(frozen=True, slots=True)
 class Filter:

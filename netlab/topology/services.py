@@ -10,9 +10,11 @@ from pathlib import Path
 from netlab.topology import values, zones
 from netlab.topology.faults import Faults, shown
 from netlab.topology.files import beside
+from netlab.topology.language import SERVICE_KEYS
 from netlab.topology.model import DnsService, HttpService, Service
 from netlab.topology.reader import Scalar, Value
-from netlab.topology.vocabulary import ENGINES, SERVICE_KEYS
+from netlab.topology.vocabulary import ENGINES, PORTS
+from netlab.topology.zonefile import Sources
 
 DNS_PORT = 53
 HTTP_PORT = 80
@@ -27,6 +29,7 @@ class Host:
     search: str
     addresses: Sequence[IPv4Address | IPv6Address]
     directory: Path
+    sources: Sources
 
 
 def services(value: Value | None, host: Host, faults: Faults) -> tuple[Service, ...]:
@@ -56,14 +59,14 @@ def services(value: Value | None, host: Host, faults: Faults) -> tuple[Service, 
 
 
 def _dns(key: Scalar, known: dict[str, Value], engine: str, host: Host, faults: Faults) -> DnsService:
-    server = zones.Server(f"{host.name}.{host.search}.", host.search, host.addresses)
+    server = zones.Server(f"{host.name}.{host.search}.", host.search, host.addresses, host.sources, engine)
     return DnsService(zones.zones(known.get("zones"), server, key.mark, faults), engine)
 
 
 def _http(
     key: Scalar, known: dict[str, Value], engine: str, host: Host, faults: Faults
 ) -> HttpService | None:
-    port = values.integer(known["port"], 1, 65535, faults) if "port" in known else HTTP_PORT
+    port = values.integer(known["port"], *PORTS, faults) if "port" in known else HTTP_PORT
     if "content" not in known:
         faults.add(key.mark, "an http service without content", f"write content: and {_CONTENT}")
         return None

@@ -8,7 +8,6 @@ import shlex
 from netlab.topology import values
 from netlab.topology.faults import Faults, shown
 from netlab.topology.given import (
-    MOST_READY_SECONDS,
     READY_SECONDS,
     LogMatches,
     PortOpen,
@@ -16,8 +15,9 @@ from netlab.topology.given import (
     Startup,
     Succeeds,
 )
+from netlab.topology.language import READY, START
 from netlab.topology.reader import Mapping, Scalar, Sequence, Value
-from netlab.topology.vocabulary import READY_KEYS, START_KEYS
+from netlab.topology.vocabulary import PORTS, READY_WITHIN
 
 _COMMAND = "a command, as python3 -m http.server 8080"
 _READY = "one condition, as {port: 8080}, {log: listening} or {succeeds: pgrep nginx}"
@@ -37,13 +37,13 @@ def _startup(value: Value, faults: Faults) -> Startup | None:
     if not isinstance(value, Mapping):
         argv = _command(value, faults)
         return None if argv is None else Startup(argv)
-    known = values.fields(value, START_KEYS, _COMMAND, faults) or {}
+    known = values.fields(value, START.names, _COMMAND, faults) or {}
     ready = _ready(known["ready"], faults) if "ready" in known else None
     within: int | None = READY_SECONDS
     if "within" in known:
-        within = values.integer(known["within"], 1, MOST_READY_SECONDS, faults)
+        within = values.integer(known["within"], *READY_WITHIN, faults)
     if "run" not in known:
-        if all(key.text in START_KEYS for key, _ in value.entries):
+        if all(key.text in START.names for key, _ in value.entries):
             faults.add(value.mark, "a start-up command without run", f"write run: and {_COMMAND}")
         return None
     argv = _command(known["run"], faults)
@@ -51,12 +51,17 @@ def _startup(value: Value, faults: Faults) -> Startup | None:
 
 
 def _ready(value: Value, faults: Faults) -> Ready | None:
-    known = values.fields(value, READY_KEYS, _READY, faults)
+    known = values.fields(value, READY.names, _READY, faults)
     if known is None:
         return None
     if len(known) != 1:
         what = "two conditions for one command" if known else "a command is ready when?"
-        if known or not isinstance(value, Mapping) or not value.entries:
+        # A misspelt key was most likely one of them.
+        if (
+            known
+            or not isinstance(value, Mapping)
+            or all(key.text in READY.names for key, _ in value.entries)
+        ):
             faults.add(value.mark, what, f"write {_READY}")
         return None
     ((word, entry),) = known.items()
@@ -65,7 +70,7 @@ def _ready(value: Value, faults: Faults) -> Ready | None:
     if word == "succeeds":
         argv = _command(entry, faults)
         return None if argv is None else Succeeds(argv)
-    port = values.integer(entry, 1, 65535, faults)
+    port = values.integer(entry, *PORTS, faults)
     return None if port is None else PortOpen(port, "udp" if word == "udp-port" else "tcp")
 
 

@@ -1,48 +1,9 @@
-"""Every word of the topology language: keys, backends, engines, record types, firewall rules."""
+"""The closed sets of words, and the bounds, of the topology language.
+
+Its keys, and where these words stand, are in `netlab.topology.language`.
+"""
 
 from __future__ import annotations
-
-TOPOLOGY_KEYS = (
-    "name",
-    "seed",
-    "time-limit",
-    "backend",
-    "search",
-    "resolver",
-    "captures",
-    "networks",
-    "nodes",
-    "kinds",
-    "extends",
-)
-NETWORK_KEYS = ("subnet", "subnet6", "mtu", "kind")
-INTERFACE_KEYS = ("address", "address6", "mac", "up")
-NODE_KEYS = (
-    "address",
-    "address6",
-    "interfaces",
-    "router",
-    "default",
-    "routes",
-    "services",
-    "firewall",
-    "nat",
-    "nft",
-    "image",
-    "environment",
-    "sysctls",
-    "files",
-    "start",
-    "limits",
-    "kind",
-    "count",
-)
-
-# What a node is given: `netlab.topology.given` says how each is kept.
-FILE_KEYS = ("text", "from", "mode")
-START_KEYS = ("run", "ready", "within")
-READY_KEYS = ("port", "udp-port", "log", "succeeds")
-LIMIT_KEYS = ("memory", "processes", "cpu-seconds", "files")
 
 # What nodes are made of: network namespaces, or containers. `netlab.backends` says how.
 BACKENDS = ("netns", "docker")
@@ -50,10 +11,6 @@ DEFAULT_BACKEND = "netns"
 # In the others, a node's programs are the machine's own.
 BACKENDS_WITH_IMAGES = ("docker",)
 
-SERVICE_KEYS = {
-    "dns": ("engine", "zones"),
-    "http": ("engine", "content", "port"),
-}
 ENGINES = {
     "dns": ("builtin",),
     "http": ("builtin",),
@@ -85,3 +42,15 @@ RECORD_TYPES = {
 FIREWALL_RULES = {
     "hold-back-rst": "Drops the RST that the node's own kernel would send for a connection it does not know.",
 }
+
+# Bounds of numbers, both included.
+SEEDS = (0, 2**64 - 1)
+PORTS = (1, 65535)
+MTUS = (68, 65535)  # bytes: RFC 791, section 3.2; what a veth takes
+COUNTS = (1, 1023)  # the ports of one switch: more would be on no network that there can be
+TIME_LIMITS = (1, 24 * 3600)  # seconds
+READY_WITHIN = (1, 600)  # seconds
+PROCESSES = (1, 100_000)
+OPEN_FILES = (8, 1 << 20)  # with fewer, a program cannot even begin
+# Bytes of a packet: less than Ethernet's header could not be told what it was.
+SNAPS = (14, 65535)

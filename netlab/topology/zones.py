@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
-from netlab.topology import values
+from netlab.topology import values, zonefile
 from netlab.topology.faults import Faults, Mark, shown
 from netlab.topology.model import Record, Zone
 from netlab.topology.reader import Mapping, Scalar, Value
 from netlab.topology.reader import Sequence as Items
+from netlab.topology.records import (
+    NAMING,
+    ROOT,
+    Entry,
+    a,
+    absolute,
+    below,
+    check_together,
+    is_address,
+    is_domain,
+    is_too_long,
+    no_final_dot,
+    within,
+)
 from netlab.topology.vocabulary import RECORD_TYPES
 
 if TYPE_CHECKING:
     import dns.name
+    import dns.rdata
 
-# Looser than a hostname: service labels (_tcp), RFC 2317's slash; a lone * is a wildcard.
-_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_/-]{0,61}[A-Za-z0-9_])?")
-_MAX_NAME = 253
 _TXT_STRING = 255  # octets in one character-string, RFC 1035 section 3.3
-_NAMING = ("CNAME", "NS", "PTR", "MX")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +42,12 @@ class Server:
     name: str
     search: str
     addresses: Sequence[IPv4Address | IPv6Address]
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A record with its place in the file."""
-
-    record: Record
-    mark: Mark
-
-    @property
-    def owner(self) -> str:
-        """The owner as DNS compares it (RFC 4343)."""
-        return self.record.owner.lower()
+    sources: zonefile.Sources
+    engine: str = "builtin"
 
 
 def zones(value: Value | None, server: Server, at: Mark, faults: Faults) -> tuple[Zone, ...]:
-    """Return the zones, complete; `at` is where a missing `zones` is noted."""
+    """Return the zones, from maps or zone files, complete; `at` is where a missing `zones` is noted."""
     expected = "zones by name, as {lab.test: {www: 10.0.0.80}}"
     found = values.entries(value, expected, faults)
     if found == ():
@@ -60,16 +59,31 @@ def zones(value: Value | None, server: Server, at: Mark, faults: Faults) -> tupl
 def _zone(key: Scalar, value: Value, server: Server, faults: Faults) -> Zone:
     import dns.name
 
-    origin = key.text.removesuffix(".")
-    if not _is_domain(origin):
+    origin = key.text.removesuffix(".") or key.text
+    if origin != ROOT and not is_domain(origin):
         hint = "write a domain, as lab.test or 0.0.10.in-addr.arpa"
         faults.add(key.mark, f"{shown(key.text)} is no name of a zone", hint)
         return Zone(origin, ())
-    found = values.entries(value, "names with their records, as {www: 10.0.0.80}", faults) or ()
-    reading = _Reading(origin, dns.name.from_text(origin + "."), server.search, faults)
-    read = [entry for owner, records in found for entry in reading.owner(owner, records)]
-    _check_together(read, origin, faults)
-    return Zone(origin, _complete([entry.record for entry in read], origin, server))
+    source = None
+    if isinstance(value, Scalar) and value.kind == "str" and value.text:
+        file = server.sources.read(value, faults)
+        if file is None:
+            return Zone(origin, ())
+        source, target = file[0], zonefile.Target(origin, server.search, server.engine)
+        read = zonefile.entries(file[1], str(source), target, faults)
+    else:
+        found = (
+            values.entries(
+                value, f"names with their records, as {{www: 10.0.0.80}}, or {zonefile.PATH}", faults
+            )
+            or ()
+        )
+        reading = _Reading(origin, dns.name.from_text(absolute(origin)), server.search, faults)
+        read = [entry for owner, records in found for entry in reading.owner(owner, records)]
+    check_together(read, origin, faults)
+    server.sources.entries += [one for one in read if not (value if source else one).mark.file]
+    records = _complete([entry.record for entry in read], origin, server)
+    return Zone(origin, records, source.resolve() if source else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +95,7 @@ class _Reading:
     search: str
     faults: Faults
 
-    def owner(self, key: Scalar, value: Value) -> Iterator[_Entry]:
+    def owner(self, key: Scalar, value: Value) -> Iterator[Entry]:
         """Yield an owner's records."""
         owner = self._absolute(key)
         if owner is None:
@@ -101,53 +115,55 @@ class _Reading:
     def _absolute(self, key: Scalar) -> str | None:
         """Return an owner's absolute name, with the final dot, if it is one and lies in the zone."""
         word = key.text
-        name = word.removesuffix(".") if word.endswith(".") else f"{word}.{self.origin}"
+        name = word.removesuffix(".") if word.endswith(".") else below(word, self.origin)
         if word == "@":
             name = self.origin
-        if not _is_domain(name.removeprefix("*.")):
+        if name != ROOT and not is_domain(name.removeprefix("*.")):
             self.faults.add(key.mark, f"{shown(word)} is no domain name", "write labels and dots, as www")
             return None
-        if not _within(name, self.origin):
+        if not within(name, self.origin):
             what = f"{shown(word)} lies outside the zone {shown(self.origin)}"
             self.faults.add(
                 key.mark, what, "write a name relative to the zone, as www, or move it to its own zone"
             )
             return None
-        if word != "@" and not word.endswith(".") and _within(word, self.origin):
-            self._no_final_dot(key.mark, word)
+        if self.origin != ROOT and word != "@" and not word.endswith(".") and within(word, self.origin):
+            no_final_dot(key.mark, word, self.origin, self.faults)
             return None
-        return name + "."
+        return absolute(name)
 
-    def _address(self, owner: str, value: Value) -> Iterator[_Entry]:
+    def _address(self, owner: str, value: Value) -> Iterator[Entry]:
         """Read the short form: an address alone is an A or AAAA record."""
         expected = "an address, as 10.0.0.80, or records by type, as {CNAME: web}"
         word = values.text(value, expected, self.faults)
         if word is None:
             return
         kind = "AAAA" if ":" in word else "A"
-        if _is_address(word, kind):
+        if is_address(word, kind):
             yield from self._record(owner, kind, value)
         else:
             self.faults.add(value.mark, f"{shown(word)} is no address", f"write {expected}")
 
-    def _record(self, owner: str, kind: str, value: Value) -> Iterator[_Entry]:
+    def _record(self, owner: str, kind: str, value: Value) -> Iterator[Entry]:
         word = self._word(kind, value)
         if word is None:
             return
-        if kind in _NAMING and (misnamed := word.split()[-1:]):
-            if _is_address(misnamed[0], "A"):
+        if kind in NAMING and (misnamed := word.split()[-1:]):
+            if is_address(misnamed[0], "A"):
                 what = f"{kind} wants a name, and {shown(misnamed[0])} is an address"
                 self.faults.add(value.mark, what, f"write {RECORD_TYPES[kind]}")
                 return
-            if _within(misnamed[0], self.origin) or _within(misnamed[0], self.search):
-                self._no_final_dot(value.mark, misnamed[0])
+            if any(within(misnamed[0], zone) for zone in {self.origin, self.search} - {ROOT}):
+                no_final_dot(value.mark, misnamed[0], self.origin, self.faults)
                 return
         rdata = self._rdata(kind, word)
+        if rdata is not None and is_too_long(rdata, value.mark, self.faults):
+            return
         if rdata is None:
-            what = f"{shown(word)} is no data of {_a(kind)} record"
+            what = f"{shown(word)} is no data of {a(kind)} record"
             self.faults.add(value.mark, what, f"write {RECORD_TYPES[kind]}")
         else:
-            yield _Entry(Record(owner, kind, rdata), value.mark)
+            yield Entry(Record(owner, kind, str(rdata.to_text())), value.mark)
 
     def _word(self, kind: str, value: Value) -> str | None:
         """Return a record's data as text; what is a number to YAML is text all the same in a TXT."""
@@ -155,51 +171,22 @@ class _Reading:
             return value.text if value.text.startswith('"') else _quoted(value.text)
         return values.text(value, RECORD_TYPES[kind], self.faults)
 
-    def _rdata(self, kind: str, word: str) -> str | None:
-        """Return the data in canonical form with absolute names; None where it is not of that type."""
+    def _rdata(self, kind: str, word: str) -> dns.rdata.Rdata | None:
+        """Return the data with absolute names; None where it is not of that type."""
         import dns.exception
         import dns.rdata
 
-        if kind in ("A", "AAAA") and not _is_address(word, kind):
+        if kind in ("A", "AAAA") and not is_address(word, kind):
             return None
         try:
-            rdata = dns.rdata.from_text("IN", kind, word, self.origin_name, relativize=False)
-            return str(rdata.to_text())
+            return dns.rdata.from_text("IN", kind, word, self.origin_name, relativize=False)
         except (dns.exception.DNSException, ValueError):
             return None
-
-    def _no_final_dot(self, mark: Mark, word: str) -> None:
-        what = f"{shown(word)} has no final dot, and would mean {shown(f'{word}.{self.origin}.')}"
-        self.faults.add(mark, what, f"write {shown(word + '.')}, or a name relative to the zone")
-
-
-def _check_together(read: list[_Entry], origin: str, faults: Faults) -> None:
-    """Note what no zone may hold: a record twice, a CNAME beside other data (RFC 1034 §3.6.2), two SOAs."""
-    by_owner: dict[str, list[_Entry]] = {}
-    seen = set()
-    for entry in read:
-        by_owner.setdefault(entry.owner, []).append(entry)
-        same = (entry.owner, entry.record.type, entry.record.rdata)
-        if same in seen:
-            faults.add(entry.mark, "this record is there already", "delete one of the two")
-        seen.add(same)
-    apex = origin.lower() + "."
-    for owner, entries in by_owner.items():
-        aliases = [entry for entry in entries if entry.record.type == "CNAME"]
-        if aliases and (len(entries) > 1 or owner == apex):
-            what = f"a CNAME stands beside other data of {shown(owner)}"
-            hint = "a name is either an alias or has data of its own (RFC 1034)"
-            faults.add(aliases[-1].mark, what, hint)
-        starts = [entry for entry in entries if entry.record.type == "SOA"]
-        if starts and owner != apex:
-            faults.add(starts[0].mark, "an SOA stands below the top of its zone", "write it under '@'")
-        elif len(starts) > 1:
-            faults.add(starts[1].mark, "a second SOA", "a zone has one: delete the other")
 
 
 def _complete(records: list[Record], origin: str, server: Server) -> tuple[Record, ...]:
     """Add what a zone cannot be without, and its server's own address."""
-    apex = origin + "."
+    apex = absolute(origin)
     at_apex = {record.type for record in records if record.owner.lower() == apex.lower()}
     first = []
     if "SOA" not in at_apex:
@@ -209,28 +196,11 @@ def _complete(records: list[Record], origin: str, server: Server) -> tuple[Recor
     last = []
     # Not where the name is an alias, either: nothing may stand beside a CNAME.
     own = {record.type for record in records if record.owner.lower() == server.name.lower()}
-    if _within(server.name[:-1], origin) and "CNAME" not in own:
+    if within(server.name[:-1], origin) and "CNAME" not in own:
         kinds = {4: "A", 6: "AAAA"}
         found = [Record(server.name, kinds[one.version], str(one)) for one in server.addresses]
         last = [record for record in found if record.type not in own]
     return (*first, *records, *last)
-
-
-def _is_domain(name: str) -> bool:
-    return len(name) <= _MAX_NAME and all(map(_LABEL.fullmatch, name.split(".")))
-
-
-def _within(name: str, zone: str) -> bool:
-    """Say whether a name (no final dot) is the zone's or below it."""
-    return ("." + name.lower()).endswith("." + zone.lower())
-
-
-def _is_address(word: str, kind: str) -> bool:
-    try:
-        (IPv4Address if kind == "A" else IPv6Address)(word)
-    except AddressValueError:
-        return False
-    return "%" not in word  # a scope is a host's own matter, no record's
 
 
 def _quoted(text: str) -> str:
@@ -244,7 +214,3 @@ def _escaped(octet: int) -> str:
     if octet in b'"\\':
         return "\\" + chr(octet)
     return chr(octet) if 0x20 <= octet < 0x7F else f"\\{octet:03d}"
-
-
-def _a(kind: str) -> str:
-    return f"{'an' if kind[0] in 'AMNS' else 'a'} {kind}"

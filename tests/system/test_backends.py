@@ -26,9 +26,10 @@ import pytest
 from netlab import backends, topology
 from netlab.backends.fake import FakeBackend
 from netlab.backends.protocol import Backend, Request, Running, Session
-from netlab.errors import LabError, TimeLimitError, UsageError
+from netlab.errors import LabError, MachineError, TimeLimitError, UsageError
 from netlab.kernel.process import Command
 from netlab.plan import make_plan
+from netlab.plan.model import Plan
 from netlab.report.dissect import dissect
 from netlab.report.pcapng import Capture, read_capture
 from tests.system import harness
@@ -1039,3 +1040,81 @@ def test_an_unknown_name(backend: Backend) -> None:
 def test_a_lab_of_this_process_has_no_name(backend: Backend, session: Session) -> None:
     """Only labs that outlive their makers are listed."""
     assert session.info()["name"] not in backend.names()
+
+
+# -- live changes --------------------------------------------------------------------------------------
+
+
+def changed(**different: object) -> Plan:
+    """Plan the web lab with a client that has another address, or a variation of that."""
+    text = harness.WEB.read_text().replace("10.0.0.10\n", "10.0.0.11\n")
+    for old, new in different.items():
+        text = text.replace(old, str(new))
+    return make_plan(topology.parse(text, file="web.yaml", directory=harness.WEB.parent))
+
+
+def test_a_change(start: Callable[..., Session]) -> None:
+    """A dry run tells, the change does what was told, and afterwards there is nothing to do; and back."""
+    session = start()
+    before, told = session.info(), ["client: address 10.0.0.10/24 → 10.0.0.11/24"]
+    assert [str(change) for change in session.apply(changed(), dry=True)] == told
+    assert session.info() == before
+    assert [str(change) for change in session.apply(changed())] == told
+    assert session.info()["nodes"]["client"]["addresses"] == ["10.0.0.11/24"]
+    assert session.apply(changed()) == []
+    assert len(session.apply(harness.web_plan())) == 1
+    assert session.info() == before
+
+
+@needs("network")
+def test_a_change_is_seen(start: Callable[..., Session]) -> None:
+    """Addresses, names, rules, zones and content are the new plan's; what is untouched goes on."""
+    session = start()
+    with piped(session, "sleep", "1000") as (running, _):
+        different = {"firewall: [hold-back-rst]": "firewall: []", "www: 10.0.0.80": "www: 10.0.0.53"}
+        told = [str(change) for change in session.apply(changed(**different))]
+        assert told[0] == "client: address 10.0.0.10/24 → 10.0.0.11/24"
+        assert "10.0.0.11 client" in sh(session, "cat /etc/hosts", node="web").out.decode()
+        assert do(session, "ping", "-c", "1", "-W", "10", "10.0.0.11", node="web").status == 0
+        named = do(session, "ping", "-c", "1", "-W", "10", "www.lab.test")
+        assert named.out.startswith(b"PING www.lab.test (10.0.0.53)")
+        with pytest.raises(TimeLimitError):
+            running.wait(0)
+
+
+def test_what_takes_a_new_start(start: Callable[..., Session]) -> None:
+    """It is a mistake of the caller's, and the lab is what it was."""
+    session = start()
+    before = session.info()
+    with pytest.raises(UsageError, match="this takes a new start: seed 2012 → 7"):
+        session.apply(replace(harness.web_plan(), seed=7))
+    assert session.info() == before
+
+
+def test_a_node_that_goes(kind: str, start: Callable[..., Session]) -> None:
+    """What runs in it ends as if it was killed; containers say that they cannot come and go."""
+    session = start()
+    smaller = replace(harness.web_plan(), nodes=harness.web_plan().nodes[1:])
+    with piped(session, "sleep", "1000") as (running, _):
+        if kind in ("docker", "podman"):
+            with pytest.raises(UsageError, match="cannot be added or removed while the lab runs"):
+                session.apply(smaller)
+            assert "client" in session.info()["nodes"]
+            return
+        session.apply(smaller)
+        assert running.wait(harness.PATIENCE) == 128 + signal.SIGKILL
+    assert "client" not in session.info()["nodes"]
+    assert session.apply(harness.web_plan())
+    assert do(session, "true").status == 0
+
+
+@needs("network")
+def test_a_change_that_fails(start: Callable[..., Session]) -> None:
+    """The error names the step, and nothing of what was done before it stays."""
+    session = start()
+    before = session.info()
+    broken = changed(**{"    firewall: [hold-back-rst]": "    sysctls: {net.ipv4.no_such_thing: 1}"})
+    with pytest.raises(MachineError, match=r"no_such_thing .*nothing was changed"):
+        session.apply(broken)
+    assert session.info() == before
+    assert do(session, "ping", "-c", "1", "-W", "10", "10.0.0.10", node="web").status == 0

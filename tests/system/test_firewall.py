@@ -171,6 +171,21 @@ def test_raw_rules_are_nfts(desk: Desk) -> None:
 
 
 @pytest.mark.skipif(NFT is None, reason="no nft to refuse them")
+def test_what_nft_refuses_is_told_of_every_node(desk: Desk) -> None:
+    """Two nodes' mistakes come at once; one in a file that is included is told where that is named."""
+    rule = "table inet mine { chain in { tcp dport ninety drop; }; }"
+    more = desk.directory / "more.nft"
+    more.write_text(f"\n\n{rule}\n")
+    text = f'nodes:\n  a:\n    nft: |\n      include "{more}"\n  b:\n    nft: |\n      {rule}\n'
+    done = desk.netlab("run", write(desk, text), "a", "--", "true")
+    assert done.returncode == 2
+    first, second = (line for line in done.stderr.splitlines() if "nft refuses it" in line)
+    assert first.startswith("lab.yaml:4:7: nft refuses it: Could not resolve service")
+    assert f"in {more}, line 3" in first
+    assert second.startswith("lab.yaml:7:")
+
+
+@pytest.mark.skipif(NFT is None, reason="no nft to refuse them")
 @pytest.mark.parametrize(
     ("written", "place", "caret"),
     [

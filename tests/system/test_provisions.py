@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -174,6 +175,10 @@ FAILING = {
         "{start: [{run: [sh, -c, echo no; sleep 9], within: 1, ready: {log: up}}]}",
         r"matches 'up'.*\n.*no",
     ),
+    "log-for-ever": (
+        "{start: [{run: [sh, -c, 'printf %064d! 0; exec sleep 60'], within: 1, ready: {log: ^(0+)+$}}]}",
+        "was not ready after 1 s",
+    ),
     "never": (
         "{start: [{run: 'true', within: 1, ready: {port: 80}}]}",
         "after 1 s, and has ended with status 0",
@@ -226,6 +231,15 @@ def test_nothing_is_added_to_the_root(tmp_path: Path) -> None:
     plan = plan_of("{files: {/no-such-directory/x: x}}", "netns", tmp_path)
     with pytest.raises(LabError, match="no /no-such-directory — a lab adds nothing to the root: choose"):
         lab.start(plan)
+
+
+def test_nothing_is_given_into_the_record(tmp_path: Path) -> None:
+    """A file in the record's directory would stay on the machine: it is refused, and not made."""
+    out = tmp_path / "record"
+    plan = plan_of(f"{{files: {{{out}/sub/x: x}}}}", "netns", tmp_path)
+    with pytest.raises(LabError, match=f"x of node a cannot be: {out} is the record's, which outlives"):
+        lab.start(plan, record=claim(out, plan.name))
+    assert not (out / "sub").exists()
 
 
 def test_one_that_ends_later_is_told(backend: str, tmp_path: Path) -> None:
@@ -325,3 +339,25 @@ def test_time_limit(desk: Desk) -> None:
     assert (done.returncode, "after 1 s, its time limit" in done.stderr) == (124, True)
     assert desk.netlab("exec", "a", "--time-limit", "30", "--", "sleep", "1.2").returncode == 0
     assert desk.netlab("down").returncode == 0
+
+
+# The command line, with labs/ of the current directory in the place of the shipped ones.
+OWN_LABS = """\
+from pathlib import Path
+from netlab.lab import catalogue
+catalogue.labs_root = lambda: Path("labs").resolve()
+from netlab.cli import main
+main()
+"""
+
+
+def test_time_limit_of_a_shipped_lab(desk: Desk) -> None:
+    """The script of a lab that says no limit itself ends by that of its topology."""
+    here = desk.directory / "labs" / "slow"
+    here.mkdir()
+    (here / "README.md").write_text("# Slow\n")
+    (here / "client.py").write_text("import time; time.sleep(60)\n")
+    (here / "own.yaml").write_text("time-limit: 1\nnodes: {a: }\n")
+    (here / "lab.yaml").write_text("title: t\norder: 9\ntopology: own.yaml\nnode: a\nscript: client.py\n")
+    done = desk.run([sys.executable, "-c", OWN_LABS, "lab", "run", "slow"])
+    assert (done.returncode, "after 1 s, its time limit" in done.stderr) == (124, True), done.stderr

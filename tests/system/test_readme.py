@@ -40,18 +40,38 @@ def run(line: str, directory: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_commands_run_in_order(root: Path, scratch: Path) -> None:
     """Each line of the shell block succeeds, in the order in which a reader would type them."""
-    block, _ = blocks((root / "README.md").read_text(), "sh")
+    block, *_ = blocks((root / "README.md").read_text(), "sh")
     lines = [line for line in block.splitlines() if line.strip()]
     assert len(lines) >= 9
+    _run_all(lines, scratch)
+
+
+def test_the_shown_change_is_made(root: Path, scratch: Path) -> None:
+    """So do those that change a lab, with the file that is shown; and back again."""
+    text = (root / "README.md").read_text()
+    (changed,) = [block for block in blocks(text, "yaml") if "# changed.yaml" in block]
+    (scratch / "changed.yaml").write_text(changed)
+    _, block, _ = blocks(text, "sh")
+    told = _run_all(block.splitlines(), scratch)
+    assert told[1].splitlines() == told[2].splitlines() != []
+    assert told[3].startswith("Hello")
+    assert len(told[4].splitlines()) == len(told[2].splitlines())
+
+
+def _run_all(lines: list[str], directory: Path) -> list[str]:
+    """Run lines in order, with a lab of their own; return what they print."""
     name = f"readme-{os.getpid()}"
+    told = []
     for line in lines:
-        done = run(_named(line, name), scratch)
+        done = run(_named(line, name), directory)
         assert done.returncode == 0, (line, done.stdout, done.stderr)
+        told.append(done.stdout)
+    return told
 
 
 def test_the_commands_of_containers_run(root: Path, scratch: Path, base: str) -> None:
     """So does each line of the block on containers, with a base that need not be fetched."""
-    _, block = blocks((root / "README.md").read_text(), "sh")
+    *_, block = blocks((root / "README.md").read_text(), "sh")
     lines = block.splitlines()
     assert len(lines) == 4
     for line in lines:
@@ -64,6 +84,7 @@ def test_the_commands_of_containers_run(root: Path, scratch: Path, base: str) ->
 def _named(line: str, name: str) -> str:
     """Give a line's lab a name of its own: tests run side by side."""
     line = line.replace("up topologies/web.yaml", f"up topologies/web.yaml --name {name}")
+    line = re.sub(r"^netlab apply (\S+)", rf"netlab apply \1 --name {name}", line)
     line = re.sub(r"^netlab (exec|capture|logs) (\w+)", rf"netlab \1 --lab {name} \2", line)
     return re.sub(r"^netlab down$", f"netlab down {name}", line)
 

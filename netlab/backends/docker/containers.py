@@ -19,6 +19,7 @@ LAB, USER, NAME, ROLE, NODE = (f"netlab.{word}" for word in ("lab", "user", "nam
 FABRIC, IMAGE = "fabric", "image"
 
 JOB = "/run/netlab-job"  # where the fabric's PID 1 finds what it is to do
+PLAN = "/run/netlab-plan"  # where it finds what it is to become, with a dash and a word behind it
 PLACE = "NETLAB_PLACE"  # in a container's environment: by it the fabric knows whose processes it sees
 
 # To join and enter the nodes' namespaces, to signal what runs there, and to take all these from it.

@@ -48,7 +48,8 @@ def main() -> int:
     listener.listen(64)
     record = Path(RECORD) if job.out is not None else None
     request = Request(job.plan, record, job.warm)
-    supervisor = Supervisor(request, listener=listener, make_nodes=partial(_make_nodes, lease), shown=job.out)
+    make_nodes = partial(_make_nodes, lease)
+    supervisor = Supervisor(request, listener, make_nodes, shown=job.out, grows=False)
     try:
         if record is not None:
             (record / "logs").mkdir(parents=True)

@@ -62,6 +62,13 @@ def _connect() -> socket.socket:
     return end
 
 
+def _take(path: str) -> int:
+    """Open a file that was put here for one request, and leave it without a name."""
+    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    Path(path).unlink()
+    return opened
+
+
 @dataclass(slots=True)
 class Portal:
     """The streams between a command and the frames: `sources` are the command's outputs by descriptor."""
@@ -79,6 +86,8 @@ class Portal:
 
     def __post_init__(self) -> None:
         theirs = self._make_streams(self.request["streams"])
+        if "file" in self.request:
+            theirs.append(_take(self.request["file"]))
         os.set_blocking(1, False)
         try:
             channel.send(self.end, self.request["message"], theirs)

@@ -9,6 +9,7 @@ import contextlib
 import getpass
 import os
 import re
+import secrets
 import tarfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -17,15 +18,19 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.backends import protocol
 from netlab.backends.docker import containers, glance, luggage
-from netlab.backends.docker.containers import FABRIC
+from netlab.backends.docker.containers import FABRIC, PLAN
 from netlab.backends.docker.conversation import Conversation, Running
 from netlab.backends.docker.imagelog import ImageLog
+from netlab.backends.inside import parcel
 from netlab.backends.protocol import Request, check_name
 from netlab.errors import LabError, UsageError
 from netlab.kernel.process import Command
+from netlab.plan.model import Plan, PlannedNode
+from netlab.topology.model import HttpService
 
 if TYPE_CHECKING:
     from netlab.backends.docker.engine import Engine
+    from netlab.plan.changes import Change
 
 _RECORDED = re.compile(r"[\w-]+\.pcapng|kernel\.json|logs/[\w.-]+\.log", re.ASCII)
 _UNFIT = re.compile(r"[^a-zA-Z0-9_.-]")
@@ -86,6 +91,34 @@ class Session:
     def info(self) -> dict[str, Any]:
         """Return what the lab is."""
         return self._ask("info")
+
+    def apply(self, plan: Plan, *, dry: bool = False) -> list[Change]:
+        """Bring the lab to what a plan says, or tell what that would change."""
+        changes = self._apply(plan, dry=True)
+        if not dry:
+            serving = {change.subject for change in changes if change.aspect == "service"}
+            for node in plan.nodes:
+                if node.name in serving:
+                    self._take_content(node)
+            changes = self._apply(plan, dry=False)
+        return changes
+
+    def _apply(self, plan: Plan, *, dry: bool) -> list[Change]:
+        from netlab.plan.changes import Change
+
+        path = f"{PLAN}-{secrets.token_hex(6)}"
+        self._engine.put(self._fabric, luggage.pack_file(path, parcel.pack(plan)))
+        message = {"do": "apply", "language": parcel.language(), "dry": dry}
+        request = {"message": message, "streams": None, "file": path}
+        with contextlib.closing(Conversation(self._engine, self._fabric, request)) as conversation:
+            return [Change(**told) for told in conversation.ask()["changes"]]
+
+    def _take_content(self, node: PlannedNode) -> None:
+        """Put what a node's servers serve into its container."""
+        for each in self._engine.containers(lab=self._lab, role="node", node=node.name):
+            for service in node.services:
+                if isinstance(service, HttpService):
+                    self._engine.put(each["Id"], luggage.pack_content(service.content))
 
     def finish(self) -> list[dict[str, Any]]:
         """Complete the record and bring it here."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from netlab.backends.inside import daemons
 from netlab.backends.inside.nodes import NodeSpace
+from netlab.errors import Fault, InputError
 from netlab.kernel import nft
 from netlab.kernel.firewall import apply
 from netlab.kernel.namespace import entered
@@ -33,14 +34,23 @@ def make_nodes(plan: Plan) -> dict[str, NodeSpace]:
 
 
 def apply_rules(nodes: Iterable[NodeSpace]) -> None:
-    """Give each node its rules: netlab's own, then those that nft is to read."""
+    """Give each node its rules: netlab's own, then those that nft is to read.
+
+    Raises InputError with what nft refuses, of all nodes.
+    """
+    refused: list[Fault] = []
     for node in nodes:
         if node.plan.rules:
             with entered(node.network):
                 apply(node.plan.rules)
         if node.plan.nft is not None:
-            with entered(node.network):
-                nft.apply(node.plan.nft, node.plan.name)
+            try:
+                with entered(node.network):
+                    nft.apply(node.plan.nft, node.plan.name)
+            except InputError as error:
+                refused += error.faults
+    if refused:
+        raise InputError(refused)
 
 
 def launch_services(nodes: Iterable[NodeSpace], logs: Path) -> list[daemons.Daemon]:

@@ -18,13 +18,14 @@ from netlab.errors import LabError
 class Conversation:
     """A connection; `pid` leads what was run over it, `job` is its number if it is the interpreter's.
 
-    `follows`: it copies logs, and is told before the lab ends.
+    `follows`: it copies logs, and is told before the lab ends. `node` is where its command runs.
     """
 
     end: socket.socket
     pid: int | None = None
     job: int | None = None
     follows: bool = False
+    node: str = ""
 
     def tell(self, message: channel.Message, descriptors: tuple[int, ...] = ()) -> None:
         """Send, to a session that may have left meanwhile."""

@@ -99,7 +99,12 @@ def launch_service(node: NodeSpace, service: Service, log: Path) -> Daemon:
         return 0
 
     node.prepare()
-    return launch(f"service {service.kind} of node {node.plan.name}", body, log, node.descriptors())
+    return launch(service_of(node.plan.name, service.kind), body, log, node.descriptors())
+
+
+def service_of(node: str, kind: str) -> str:
+    """Return what messages call a service."""
+    return f"service {kind} of node {node}"
 
 
 def wait_ready(daemons: Mapping[int, Daemon]) -> None:
@@ -112,22 +117,28 @@ def wait_ready(daemons: Mapping[int, Daemon]) -> None:
     for descriptor in waiting:
         poll.register(descriptor, select.POLLIN)
     deadline = time.monotonic() + READY_SECONDS
-    while waiting:
-        events = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
-        if not events:
-            late = next(iter(waiting.values()))
-            raise ServiceError(
-                f"{late.who} was not ready after {READY_SECONDS:g} s", "its log ends so", late.last_lines()
-            )
-        for descriptor, _ in events:
-            poll.unregister(descriptor)
-            daemon = waiting.pop(descriptor)
-            said = os.read(descriptor, 1)
-            os.close(descriptor)
-            if said != b"r":
+    try:
+        while waiting:
+            events = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+            if not events:
+                late = next(iter(waiting.values()))
                 raise ServiceError(
-                    f"{daemon.who} ended before it was ready", "its log ends so", daemon.last_lines()
+                    f"{late.who} was not ready after {READY_SECONDS:g} s",
+                    "its log ends so",
+                    late.last_lines(),
                 )
+            for descriptor, _ in events:
+                poll.unregister(descriptor)
+                daemon = waiting.pop(descriptor)
+                said = os.read(descriptor, 1)
+                os.close(descriptor)
+                if said != b"r":
+                    raise ServiceError(
+                        f"{daemon.who} ended before it was ready", "its log ends so", daemon.last_lines()
+                    )
+    finally:
+        for descriptor in waiting:
+            os.close(descriptor)
 
 
 def finish(daemon: Daemon, seconds: float) -> None:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from netlab.errors import LabError
 from netlab.kernel import syscalls as sc
+from netlab.kernel.sandbox import PRIVATE
 from netlab.topology.given import GivenFile
 
+_OWN = tuple(map(Path, (*PRIVATE, "/dev/shm")))  # noqa: S108 — names of mount points, in memory
 _MOST_ENTRIES = 10_000  # each is a mount; a mount namespace may have 100 000 (proc(5), mount-max)
 
 
@@ -73,6 +75,12 @@ def _make_room(target: Path, file: GivenFile, node: str, opened: list[Path]) -> 
     if not os.access(held, os.W_OK):
         _open_up(held, file, node)
         opened.append(held)
+    elif held.stat().st_dev not in {place.stat().st_dev for place in (*_OWN, *opened) if place.is_dir()}:
+        # What the lab can write to and is not its own is the record's directory, which is the machine's.
+        what = (
+            f"the file {file.path} of node {node} cannot be: {held} is the record's, which outlives the lab"
+        )
+        raise LabError(what, "choose another place for it, as below /srv or /tmp")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.touch()
 

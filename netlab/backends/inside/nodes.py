@@ -39,7 +39,8 @@ class NodeSpace:
     """The namespaces of one node, held by descriptor; `mounts` and `uts` are made on first use.
 
     In a container, `capabilities` are all that its processes keep, and `programs` the container's own;
-    `first` is the pidfd of its first process, and `lost` says what became of it.
+    `first` is the pidfd of its first process, and `lost` says what became of it. `store` is the directory of
+    the files that the topology gives it: another one when these become others.
     """
 
     plan: PlannedNode
@@ -50,6 +51,7 @@ class NodeSpace:
     programs: Programs | None = None
     first: int | None = None
     lost: str = ""
+    store: str = "given"
 
     def prepare(self) -> None:
         """Make the node's mount and UTS namespaces, unless they are there.
@@ -64,7 +66,7 @@ class NodeSpace:
         if child == 0:
             os.close(made)
             os.close(finish)
-            _make_in_child(self.plan, self.network, ready, done)
+            _make_in_child(self, ready, done)
         os.close(ready)
         os.close(done)
         said = os.read(made, 4096)
@@ -173,14 +175,15 @@ def _raise_packed(said: bytes, name: str) -> None:
         raise LabError(f"cannot prepare node {name}: {said.decode()}", "see `netlab doctor`")
 
 
-def _make_in_child(plan: PlannedNode, network: int, ready: int, done: int) -> None:
+def _make_in_child(node: NodeSpace, ready: int, done: int) -> None:
+    plan = node.plan
     try:
-        sc.setns(network, sc.CLONE_NEWNET)
+        sc.setns(node.network, sc.CLONE_NEWNET)
         sc.unshare(sc.CLONE_NEWNS | sc.CLONE_NEWUTS)
         socket.sethostname(plan.name)
         for path, text in plan.files:
             _lay_over(FILES / plan.name / path.lstrip("/"), text, Path(path))
-        laying.lay_over(plan.provisions.files, FILES / plan.name / "given", plan.name)
+        laying.lay_over(plan.provisions.files, FILES / plan.name / node.store, plan.name)
         # A container may forbid a new sysfs; only tools that list /sys/class/net would notice.
         with contextlib.suppress(OSError):
             sc.mount("sysfs", "/sys", "sysfs", sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC | sc.MS_RDONLY)

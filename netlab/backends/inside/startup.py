@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -88,10 +88,11 @@ def give(nodes: Iterable[NodeSpace]) -> None:
             if node.plan.image is not None:
                 write_given(node)
         if given.limits.processes is not None:
-            _check_processes(node)
+            check_processes(node)
 
 
-def _check_processes(node: NodeSpace) -> None:
+def check_processes(node: NodeSpace) -> None:
+    """Raise MachineError where the kernel limits no processes of the node."""
     if not os.waitpid(process.fork(lambda: int(limits.can_limit_processes())), 0)[1]:
         what = f"the processes of node {node.plan.name} cannot be limited: the kernel limits none of root's"
         hint = "run netlab, or the container engine, as an ordinary user, or leave that limit out"
@@ -134,6 +135,7 @@ class _Starting:
     startup: Startup
     number: int
     environment: Mapping[str, str]
+    searched: dict[Path, int] = field(default_factory=dict)  # log → how much of it was searched
 
     @property
     def who(self) -> str:
@@ -223,21 +225,31 @@ class _Starting:
             case PortOpen():
                 return _is_open(self.node, ready)
             case LogMatches(pattern):
-                return _matches(daemon.log, pattern)
+                return self._matches(daemon, pattern, deadline)
             case Succeeds(argv):
                 return self._succeeds(argv, deadline)
+
+    def _matches(self, daemon: daemons.Daemon, pattern: str, deadline: float) -> bool:
+        """Search the log, whenever there is more of it, until the deadline at most.
+
+        A child does so, which can be killed: an expression may take longer than anybody lives.
+        """
+        assert daemon.log is not None, "a start-up command has a log"
+        log = daemon.log
+        try:
+            size = log.lstat().st_size
+        except OSError:
+            return False
+        if size == self.searched.get(log):
+            return False
+        self.searched[log] = size
+        return _ends_well(process.fork(lambda: int(not _matches(log, pattern))), deadline)
 
     def _succeeds(self, argv: tuple[str, ...], deadline: float) -> bool:
         """Run a command in the node, until the deadline at most, and say whether its status was 0."""
         daemon = daemons.launch("", lambda _: self._become(argv), None, self._descriptors())
         os.close(daemon.ready)
-        pidfd = os.pidfd_open(daemon.pid)
-        if not _ended(pidfd, max(0.0, deadline - time.monotonic())):
-            with suppress(ProcessLookupError):
-                os.killpg(daemon.pid, signal.SIGKILL)
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        os.close(pidfd)
-        return os.waitpid(daemon.pid, 0)[1] == 0
+        return _ends_well(daemon.pid, deadline, leads_group=True)
 
     def _become(self, argv: tuple[str, ...]) -> int:
         become(self.node, self._command(argv))
@@ -256,6 +268,18 @@ def _ended(pidfd: int, seconds: float) -> bool:
     return bool(poll.poll(seconds * 1000))
 
 
+def _ends_well(pid: int, deadline: float, *, leads_group: bool = False) -> bool:
+    """Wait for a child's end, which the deadline brings at the latest, and say whether it was good."""
+    pidfd = os.pidfd_open(pid)
+    if not _ended(pidfd, max(0.0, deadline - time.monotonic())):
+        if leads_group:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    os.close(pidfd)
+    return os.waitpid(pid, 0)[1] == 0
+
+
 def _is_open(node: NodeSpace, ready: PortOpen) -> bool:
     """Say whether a socket of the node is bound to the port (proc_pid_net(5)); no packet is sent for it."""
     state = "0A" if ready.transport == "tcp" else "07"  # TCP_LISTEN, and what stands there for UDP
@@ -269,8 +293,7 @@ def _is_open(node: NodeSpace, ready: PortOpen) -> bool:
     return False
 
 
-def _matches(log: Path | None, pattern: str) -> bool:
-    assert log is not None, "a start-up command has a log"
+def _matches(log: Path, pattern: str) -> bool:
     with suppress(OSError), open_regular(log) as file:
         return re.search(pattern, file.read(_MOST_LOG).decode(errors="replace"), re.MULTILINE) is not None
     return False

@@ -17,30 +17,42 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from netlab.backends.inside import building, channel, daemons, recorder, startup, visits
+from netlab.backends.inside import building, channel, daemons, parcel, recorder, startup, visits
 from netlab.backends.inside.conversation import Conversation, signal_group
 from netlab.backends.inside.nodes import NodeSpace
 from netlab.backends.inside.scripts import Warm
 from netlab.backends.protocol import Request
 from netlab.errors import LabError
 from netlab.kernel import process
+from netlab.kernel.netlink import FIRST_INDEX
 from netlab.plan.model import Plan
+from netlab.wiring import fabric_indexes
 
 LOGS = Path("/run/netlab/logs")
+_NEW_START = "end it, and start it again: netlab down, netlab up"
 LAST_WORDS_SECONDS = 0.2  # for who follows logs to show their last lines
 
 
 @dataclass(slots=True)
 class Supervisor:
-    """The lab from inside; `make_nodes` is its backend's, `shown` the record's directory as a user has it."""
+    """The lab from inside; `make_nodes` is its backend's, `shown` the record's directory as a user has it.
+
+    `grows`: nodes can be added and removed while it runs, and files given to those that are there.
+    `control` leads to the recorder. `indexes` are those of the fabric's interfaces, by name; `next_index` is
+    one that none of them has had.
+    """
 
     request: Request
     listener: socket.socket | None = None
     make_nodes: Callable[[Plan], dict[str, NodeSpace]] = building.make_nodes
     shown: Path | None = None
+    grows: bool = True
     nodes: dict[str, NodeSpace] = field(default_factory=dict)
     services: dict[int, daemons.Daemon] = field(default_factory=dict)
     recorder: daemons.Daemon | None = None
+    control: socket.socket | None = None
+    indexes: dict[str, int] = field(default_factory=dict)
+    next_index: int = 0
     ended: list[dict[str, Any]] = field(default_factory=list)
     conversations: list[Conversation] = field(default_factory=list)
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
@@ -65,10 +77,12 @@ class Supervisor:
         if request.warm:
             self.warm.start()
         self.nodes = self.make_nodes(request.plan)
+        self.indexes = fabric_indexes(request.plan)
+        self.next_index = max(self.indexes.values(), default=FIRST_INDEX) + 1
         startup.give(self.nodes.values())
         starting = []
         if request.out is not None:
-            self.recorder = recorder.launch(request.plan, request.out, LOGS / "recorder.log")
+            self.recorder, self.control = recorder.launch(request.plan, request.out, LOGS / "recorder.log")
             starting.append(self.recorder)
         services = building.launch_services(self.nodes.values(), self.logs)
         self.services = {daemon.pid: daemon for daemon in services}
@@ -121,7 +135,7 @@ class Supervisor:
             return
         message, descriptors = received
         try:
-            VERBS[message["do"]](self, conversation, message, descriptors)
+            _verb(message)(self, conversation, message, descriptors)
         except Exception as error:  # whatever one request provokes, the lab goes on
             conversation.tell({"error": channel.encode_error(error)})
         finally:
@@ -133,9 +147,9 @@ class Supervisor:
         self.selector.unregister(conversation.end)
         conversation.end.close()
         self.conversations.remove(conversation)
-        self._signal(conversation, signal.SIGKILL)
+        self.signal_command(conversation, signal.SIGKILL)
 
-    def _signal(self, conversation: Conversation, number: int) -> None:
+    def signal_command(self, conversation: Conversation, number: int) -> None:
         """Signal the whole session of a command; a script that has not started yet is called off."""
         if conversation.pid is not None:
             signal_group(conversation.pid, number)
@@ -180,7 +194,9 @@ class Supervisor:
     # -- what sessions ask for -----------------------------------------------------------------
 
     def _node(self, message: channel.Message) -> NodeSpace:
-        node = self.nodes[message["node"]]
+        node = self.nodes.get(message["node"])
+        if node is None:  # it was there when the session looked
+            raise LabError(f"the lab has no node {message['node']!r} any more", "`netlab ps` lists its nodes")
         if node.lost and message["do"] != "logs":
             raise LabError(node.lost, "nothing can run in it any more: start the lab again")
         return node
@@ -197,18 +213,19 @@ class Supervisor:
             startup.become(node, command)
             return 1
 
-        conversation.pid = process.fork(body)
+        conversation.pid, conversation.node = process.fork(body), node.plan.name
         conversation.tell({"pid": conversation.pid})
 
     def do_script(self, conversation: Conversation, message: channel.Message, stdio: list[int]) -> None:
         """Run a Python script in a node, from the warm interpreter."""
         node = self._node(message)
         command = startup.provided(node, message["command"]) | {"limits": startup.limits_of(node)}
+        conversation.node = node.plan.name
         self.warm.run(conversation, node, command, stdio)
 
     def do_signal(self, conversation: Conversation, message: channel.Message, _: list[int]) -> None:
         """Signal the command of this conversation."""
-        self._signal(conversation, message["number"])
+        self.signal_command(conversation, message["number"])
 
     def do_packets(self, conversation: Conversation, message: channel.Message, output: list[int]) -> None:
         """Write the node's packets to the descriptor that came with the message, until SIGTERM."""
@@ -238,6 +255,15 @@ class Supervisor:
         info = {"name": plan.name, "seed": plan.seed, "nodes": nodes, "out": out, "ended": self.ended}
         conversation.tell({**info, "time_limit": plan.time_limit})
 
+    def do_apply(self, conversation: Conversation, message: channel.Message, packed: list[int]) -> None:
+        """Become what the plan says whose descriptor came along, or (`dry`) only tell what would change."""
+        if message["language"] != parcel.language():
+            raise LabError("the lab was started by another version of netlab", _NEW_START)
+        from netlab.backends.inside import applying
+
+        comparison = applying.apply(self, parcel.read(*packed), dry=message["dry"])
+        conversation.tell({"changes": applying.told(comparison.changes)})
+
     def do_finish(self, conversation: Conversation, _: channel.Message, __: list[int]) -> None:
         """End the recording, write what each node's kernel counted, tell what had ended before its time."""
         if self.recorder is not None:
@@ -254,6 +280,14 @@ class Supervisor:
             signal_group(pid, signal.SIGTERM)
         process.reap_these(followers, LAST_WORDS_SECONDS)
         os._exit(0)
+
+
+def _verb(message: channel.Message) -> Callable[..., None]:
+    try:
+        return VERBS[message["do"]]
+    except KeyError:
+        what = f"the lab does not know {message.get('do')!r}: another version of netlab started it"
+        raise LabError(what, _NEW_START) from None
 
 
 def _wake_by_children() -> socket.socket:
@@ -278,6 +312,7 @@ VERBS = {
     "packets": Supervisor.do_packets,
     "logs": Supervisor.do_logs,
     "info": Supervisor.do_info,
+    "apply": Supervisor.do_apply,
     "finish": Supervisor.do_finish,
     "stop": Supervisor.do_stop,
 }

@@ -17,15 +17,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from netlab.backends.inside import channel
+from netlab.backends.inside import channel, parcel
 from netlab.backends.inside.supervisor import Supervisor
 from netlab.backends.protocol import Request, check_name
 from netlab.errors import LabError, TimeLimitError, UsageError
 from netlab.kernel import sandbox
 from netlab.kernel.probes import explain_refusal
 from netlab.kernel.process import Command
+from netlab.plan.model import Plan
+
+if TYPE_CHECKING:
+    from netlab.plan.changes import Change
 
 _NOBODY = 65534  # the kernel's overflow id
 _PATIENCE = 30.0  # seconds for an answer that needs no work; a lab that takes longer is stuck
@@ -109,6 +113,16 @@ class Session:
         """Return what the lab is: name, seed, nodes with addresses and services, `out`, what has `ended`."""
         return self._ask("info")
 
+    def apply(self, plan: Plan, *, dry: bool = False) -> list[Change]:
+        """Bring the lab to what a plan says, or tell what that would change."""
+        from netlab.plan.changes import Change
+
+        message = {"do": "apply", "language": parcel.language(), "dry": dry}
+        with self._connect() as end, parcel.wrapped(plan) as packed:
+            channel.send(end, message, (packed,))
+            # As long as the services that it starts may take; the lab's own end is heard.
+            return [Change(**told) for told in _hear(end, patience=None)[0]["changes"]]
+
     def finish(self) -> list[dict[str, Any]]:
         """Complete the record; return the services that had ended, with status and last log lines."""
         ended: list[dict[str, Any]] = self._ask("finish")["ended"]
@@ -128,9 +142,10 @@ class Session:
         self._leave()
 
 
-def _hear(end: socket.socket) -> tuple[channel.Message, list[int]]:
-    if not channel.wait(end, _PATIENCE):
-        raise LabError(f"the lab has not answered for {_PATIENCE:g} s", "end it with `netlab down` or Ctrl-C")
+def _hear(end: socket.socket, patience: float | None = _PATIENCE) -> tuple[channel.Message, list[int]]:
+    if not channel.wait(end, patience):
+        hint = "a long `netlab apply` may be under way; else end it with `netlab down` or Ctrl-C"
+        raise LabError(f"the lab has not answered for {patience:g} s", hint)
     received = channel.receive(end)
     if received is None:
         raise LabError("the lab has ended: its supervisor is gone", "start it again")

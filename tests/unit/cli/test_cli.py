@@ -80,6 +80,34 @@ def test_errors_become_sentences_and_statuses(
     assert capsys.readouterr() == ("", said)
 
 
+@pytest.mark.parametrize(
+    ("signalled", "status"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)], ids=["Ctrl-C", "SIGTERM"]
+)
+def test_a_signal_while_a_class_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    signalled: BaseException,
+    status: int,
+) -> None:
+    """It is the signal's end, though some Pythons raise a RuntimeError in its place; nothing is said."""
+
+    class Field:
+        def __set_name__(self, _: type, __: str) -> None:
+            raise signalled
+
+    @click.command("ps")
+    def fail() -> None:
+        type("Made", (), {"field": Field()})
+
+    monkeypatch.setattr(verbs.Verbs, "get_command", lambda *_: fail)
+    try:
+        ended = cli.run(["ps"])
+    except SystemExit as leave:
+        ended = leave.code
+    assert ended == status
+    assert capsys.readouterr().err == ""
+
+
 def test_every_error_has_its_line_in_the_tree() -> None:
     """The tree in the docstring of `errors` names each error with its exit status."""
 

@@ -83,6 +83,17 @@ def test_the_image_and_the_seed_are_the_user_s(capsys: pytest.CaptureFixture[str
     assert mine["mac_address"] != own["mac_address"]
 
 
+def test_zone_files_go_along(capsys: pytest.CaptureFixture[str]) -> None:
+    """The containers of servers see the zone files that the topology names, or it would be no good there."""
+    Path("zones").mkdir()
+    Path("zones/lab.zone").write_text("www A 192.0.2.80\n")
+    Path("a.yaml").write_text("nodes: {ns: {services: {dns: {zones: {lab.test: zones/lab.zone}}}}, b: }\n")
+    assert cli.run(["export", "compose", "a.yaml"]) == 0
+    text = capsys.readouterr().out
+    mounts = yaml.safe_load(text)["services"]["ns"]["volumes"]
+    assert ("./zones/lab.zone", "/lab/zones/lab.zone") in [(one["source"], one["target"]) for one in mounts]
+
+
 @pytest.mark.parametrize("how", ["absolute", "link"])
 def test_content_that_a_container_does_not_find(how: str, capsys: pytest.CaptureFixture[str]) -> None:
     """An absolute path, or one through a symbolic link, leads elsewhere in a container: that is said."""

@@ -27,6 +27,29 @@ def test_a_quoted_text_is_one_place() -> None:
     assert "(line 2 of the rules)" in fault.what
 
 
+INCLUDED = """\
+In file included from /srv/a.nft:1:1-24:
+                 from /dev/stdin:2:3-26:
+/srv/b.nft:7:4-4: Error: syntax error, unexpected newline, expecting string
+boo
+   ^
+/dev/stdin:3:1-1: Error: syntax error, unexpected end of file
+/dev/stdin:3:1-1: Error: No such file or directory
+"""
+
+
+def test_a_complaint_of_an_included_file_is_where_that_is_named() -> None:
+    """Its line and column are not the topology's: the place is that of the outermost `include`.
+
+    The end of the file, which nft then misses too, is no fault of its own.
+    """
+    rules = RawRules('table inet x {\n  include "/srv/a.nft"\n}\n', Place("lab.yaml", 4, 7), 6)
+    first, second = nft.faults(rules, "a", INCLUDED)
+    assert (first.place, first.width) == (Place("lab.yaml", 5, 9), 24)
+    assert first.what.endswith("expecting string, in /srv/b.nft, line 7")
+    assert second.place == Place("lab.yaml", 6, 7)
+
+
 @pytest.mark.parametrize(
     "said", ["", "netlink: Error: cache initialization failed: Operation not permitted\n"]
 )

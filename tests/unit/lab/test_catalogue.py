@@ -63,6 +63,7 @@ def test_every_key_has_its_meaning(tmp_path: Path) -> None:
         time_limit=90.0,
         proof=here / "proof.py",
         readme=here / "README.md",
+        limited=True,
     )
 
 
@@ -71,6 +72,14 @@ def test_defaults(tmp_path: Path) -> None:
     write(tmp_path, rows=None)
     found = load(tmp_path)
     assert (found.rows, found.arguments, found.time_limit, found.proof) == ((), (), 60.0, None)
+
+
+def test_whose_time_limit_counts(tmp_path: Path) -> None:
+    """The lab's own limit comes before its topology's, and that before the minute of a lab without either."""
+    write(tmp_path)
+    assert [load(tmp_path).seconds(limit) for limit in (None, 7)] == [60.0, 7.0]
+    write(tmp_path, "second", time_limit="90")
+    assert [load(tmp_path, "second").seconds(limit) for limit in (None, 7)] == [90.0, 90.0]
 
 
 def test_a_topology_beside_the_lab_comes_first(tmp_path: Path) -> None:

@@ -192,6 +192,23 @@ def test_images_of_a_topology_that_is_in_no_file() -> None:
         make_plan(replace(read(IMAGES), places={}))
 
 
+def test_the_name_server_is_asked_over_the_version_that_leads_there() -> None:
+    """Where routers join only IPv6, its IPv6 address is written, although both nodes have IPv4 too."""
+    plan = make_plan(
+        read(
+            "networks:\n"
+            "  {left: {subnet6: auto}, between: {subnet: none, subnet6: auto}, right: {subnet6: auto}}\n"
+            "nodes:\n"
+            "  ns: {interfaces: {left: }, services: {dns: {zones: {lab.test: {}}}}}\n"
+            "  r1: {router: true, interfaces: {left: , between: }}\n"
+            "  r2: {router: true, interfaces: {between: , right: }}\n"
+            "  a: {interfaces: {right: }}\n"
+        )
+    )
+    assert "nameserver fd00::1\n" in dict(plan.node("a").files)["/etc/resolv.conf"]
+    assert "nameserver 10.0.0.1\n" in dict(plan.node("ns").files)["/etc/resolv.conf"]
+
+
 @pytest.mark.parametrize("name", ["web", "web-rst"])
 def test_a_plan_can_be_sent(name: str, root: Path) -> None:
     """A plan, with all that it holds, survives being pickled: it is built in another process."""
@@ -238,7 +255,7 @@ def test_files_of_a_node() -> None:
             "networks: {lan: 10.0.0.0/24, dmz: 10.0.1.0/24}\nnodes:\n"
             "  a: {interfaces: {dmz: }}\n"
             "  ns: {interfaces: {lan: 10.0.0.53, dmz: 10.0.1.53},"
-            " services: {dns: {zones: {lab.test: {www: 10.0.0.80}}}}}\n"
+            " services: {dns: {zones: {lab.test: {www: 192.0.2.80}}}}}\n"
             "  b: {interfaces: {lan: }}\n"
         )
     )
@@ -257,7 +274,7 @@ def test_no_resolver_no_nameserver() -> None:
     assert "nameserver" not in files["/etc/resolv.conf"]
 
 
-@pytest.mark.parametrize("name", ["web", "web-rst", "two-routers", "hub", "dual-homed"])
+@pytest.mark.parametrize("name", ["web", "web-rst", "two-routers", "hub", "dual-homed", "nat"])
 def test_shipped_plans(name: str, root: Path, golden: Callable[[str, str], None]) -> None:
     """The whole plan of each shipped topology, as a student and as a program see it, and by hand."""
     plan = make_plan(load(root / "topologies" / f"{name}.yaml"))

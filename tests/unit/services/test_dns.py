@@ -360,6 +360,29 @@ def test_truncation_takes_whole_rrsets() -> None:
     assert lines(answer.answer) == ["alias.big.test. 300 IN CNAME many.big.test."]
 
 
+def test_records_have_the_ttl_that_they_say() -> None:
+    """One that says none has the server's own; an RRset has the lowest of its records' (RFC 2181, 5.2)."""
+    zone = Zone(
+        "ttl.test",
+        (
+            Record("@", "SOA", "ns hostmaster 1 7200 900 1209600 60", 30),
+            Record("a", "A", "192.0.2.1", 5),
+            Record("a", "A", "192.0.2.2", 7),
+            Record("a", "TXT", "x"),
+            Record("z", "A", "192.0.2.3", 0),
+        ),
+    )
+    authority = Authority.from_zones([zone])
+
+    def ttl(name: str, rdtype: str, section: str = "answer") -> int:
+        query = dns.message.make_query(name, rdtype)
+        answer = read(query, authority.answer(query.to_wire(), transport="udp"))
+        return int(getattr(answer, section)[0].ttl)
+
+    assert [ttl("a.ttl.test.", "A"), ttl("a.ttl.test.", "TXT"), ttl("z.ttl.test.", "A")] == [5, 300, 0]
+    assert ttl("none.ttl.test.", "A", "authority") == 30
+
+
 def test_lost_glue_is_truncation_but_lost_courtesy_is_not() -> None:
     """A referral without its glue leads nowhere (RFC 9471); an MX without addresses is an answer."""
     many = [Record("ns.sub", "A", f"10.0.0.{number}") for number in range(40)]

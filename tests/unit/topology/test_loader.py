@@ -59,7 +59,7 @@ def test_seed_has_64_bits(seed: int) -> None:
 def test_resolver_is_the_first_that_serves_or_the_one_named() -> None:
     """Without a word, the first node with a dns service answers; with one, the node that is named."""
     nodes = "nodes:\n  a:\n" + "".join(
-        f"  {name}: {{services: {{dns: {{zones: {{lab.test: {{www: 10.0.0.80}}}}}}}}}}\n" for name in "bc"
+        f"  {name}: {{services: {{dns: {{zones: {{lab.test: {{www: 192.0.2.80}}}}}}}}}}\n" for name in "bc"
     )
     assert read(nodes).resolver == "b"
     assert read("resolver: c\n" + nodes).resolver == "c"

@@ -1,4 +1,4 @@
-"""Good files, spoilt: every shipped topology and every one that README shows, each with pieces changed.
+"""Good files, spoilt: all that is shipped, or that README or the reference shows, each with pieces changed.
 
 What comes of it has faults or is a topology that can be planned, and comes soon.
 """
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from netlab.errors import InputError
 from netlab.plan import make_plan
 from netlab.topology import load, parse
+from netlab.topology.language import NOTES, SECTIONS
 
 ROOT = Path(__file__).parents[3]
 TOPOLOGIES = ROOT / "topologies"
@@ -25,6 +26,12 @@ README = (ROOT / "README.md").read_text()
 GOOD = {path.stem: (path.read_text(), TOPOLOGIES) for path in sorted(TOPOLOGIES.glob("*.yaml"))} | {
     f"readme-{number}": (block, ROOT)
     for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
+}
+GOOD |= {f"reference-{section.name}": (section.example, TOPOLOGIES) for section in SECTIONS}
+GOOD |= {
+    f"reference-{note.title.split()[0]}-{number}": (text, TOPOLOGIES)
+    for note in NOTES
+    for number, text in enumerate(note.examples)
 }
 # No variation of a good file comes near it on an idle machine; a backtracking pattern or a bomb goes beyond.
 SECONDS = 1.0

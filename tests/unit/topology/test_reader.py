@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from netlab.errors import Fault, InputError
 from netlab.topology import parse
 from netlab.topology.faults import Faults, Mark
+from netlab.topology.language import DNS, HTTP, NETWORK, NODE, SERVICES, TOPOLOGY
 from netlab.topology.reader import Mapping, Scalar, Sequence, read
-from netlab.topology.vocabulary import NETWORK_KEYS, NODE_KEYS, RECORD_TYPES, SERVICE_KEYS, TOPOLOGY_KEYS
+from netlab.topology.vocabulary import RECORD_TYPES
 
 BAD = Path(__file__).parent / "bad"
 WEB = (Path(__file__).parents[3] / "topologies" / "web.yaml").read_text()
@@ -116,8 +117,8 @@ LEAVES = st.one_of(
 )
 KEYS = st.sampled_from(
     [
-        *(*TOPOLOGY_KEYS, *NETWORK_KEYS, *NODE_KEYS, *RECORD_TYPES, *SERVICE_KEYS),
-        *(*SERVICE_KEYS["dns"], *SERVICE_KEYS["http"], "lab.test", "@", "lan"),
+        *(*TOPOLOGY.names, *NETWORK.names, *NODE.names, *RECORD_TYPES, *SERVICES.names),
+        *(*DNS.names, *HTTP.names, "lab.test", "@", "lan"),
     ]
 )
 

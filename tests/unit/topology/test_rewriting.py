@@ -59,15 +59,15 @@ def test_mappings_merge_and_lists_are_replaced() -> None:
     """Zones and records come together from kind and node; a list is one value, the node's."""
     topology = read("""
 kinds:
-  ns: {firewall: [hold-back-rst], services: {dns: {zones: {lab.test: {www: 10.0.0.80, old: [10.0.0.81]}}}}}
+  ns: {firewall: [hold-back-rst], services: {dns: {zones: {lab.test: {www: 192.0.2.80, old: [192.0.2.81]}}}}}
 nodes:
-  a: {kind: ns, firewall: [], services: {dns: {zones: {lab.test: {old: [10.0.0.82], new: 10.0.0.83}}}}}
+  a: {kind: ns, firewall: [], services: {dns: {zones: {lab.test: {old: [192.0.2.82], new: 192.0.2.83}}}}}
 """)
     assert topology.node("a").firewall == ()
     assert zone(topology, "a") == {
-        "www.lab.test.": "10.0.0.80",
-        "old.lab.test.": "10.0.0.82",
-        "new.lab.test.": "10.0.0.83",
+        "www.lab.test.": "192.0.2.80",
+        "old.lab.test.": "192.0.2.82",
+        "new.lab.test.": "192.0.2.83",
         "a.lab.test.": "10.0.0.1",
     }
 
@@ -133,7 +133,7 @@ KEYS = (
     "image: nginx",
     "firewall: [hold-back-rst]",
     "environment: {COLOUR: blue}",
-    "services: {dns: {zones: {lab.test: {www: 10.0.0.80}}}}",
+    "services: {dns: {zones: {lab.test: {www: 192.0.2.80}}}}",
 )
 
 
@@ -210,13 +210,13 @@ nodes:
     address: 10.0.0.1{n}
     image: web:{n}
     environment: {WHO: "h{n} of 2"}
-    services: {dns: {zones: {lab.test: {"www{n}": "10.0.0.9{n}"}}}}
+    services: {dns: {zones: {lab.test: {"www{n}": "192.0.2.9{n}"}}}}
   ns: {services: {dns: {zones: {lab.test: {www: {TXT: "{n}"}}}}}}
 """)
     assert [node.image for node in topology.nodes] == ["web:1", "web:2", None]
     assert dict(topology.node("h-2").provisions.environment) == {"WHO": "h2 of 2"}
     assert addresses(topology)["h-2"] == ["10.0.0.12"]
-    assert zone(topology, "h-2")["www2.lab.test."] == "10.0.0.92"
+    assert zone(topology, "h-2")["www2.lab.test."] == "192.0.2.92"
     (service,) = topology.node("ns").services
     assert isinstance(service, DnsService)
     assert '"{n}"' in [record.rdata for record in service.zones[0].records]

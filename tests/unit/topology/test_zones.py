@@ -29,22 +29,22 @@ def zone(body: str, origin: str = "lab.test") -> Topology:
 
 def test_zone_is_completed() -> None:
     """SOA, NS and the server's own address are there although the file names none of them."""
-    assert records(zone("{www: 10.0.0.80}")) == {
+    assert records(zone("{www: 192.0.2.80}")) == {
         ("lab.test.", "SOA", "ns.lab.test. hostmaster.lab.test. 1 3600 600 86400 300"),
         ("lab.test.", "NS", "ns.lab.test."),
         ("ns.lab.test.", "A", "10.0.0.1"),
-        ("www.lab.test.", "A", "10.0.0.80"),
+        ("www.lab.test.", "A", "192.0.2.80"),
     }
 
 
 def test_what_the_file_says_is_not_completed() -> None:
     """A zone's own SOA, NS and server's address stay as they are."""
-    body = '{"@": {SOA: a b 7 1 2 3 4, NS: [a, b]}, NS: 10.0.0.9}'
+    body = '{"@": {SOA: a b 7 1 2 3 4, NS: [ns, ns.example.]}, NS: 192.0.2.9}'
     assert records(zone(body)) == {
         ("lab.test.", "SOA", "a.lab.test. b.lab.test. 7 1 2 3 4"),
-        ("lab.test.", "NS", "a.lab.test."),
-        ("lab.test.", "NS", "b.lab.test."),
-        ("NS.lab.test.", "A", "10.0.0.9"),
+        ("lab.test.", "NS", "ns.lab.test."),
+        ("lab.test.", "NS", "ns.example."),
+        ("NS.lab.test.", "A", "192.0.2.9"),
     }
 
 
@@ -64,20 +64,20 @@ def test_reverse_zone_gets_no_address_of_the_server() -> None:
 
 def test_names_become_absolute() -> None:
     """Owners and the names in data lose the short form: relative, @, absolute, wildcard."""
-    body = '{"@": {MX: 10 mail}, a: {CNAME: "@"}, b.lab.test.: 10.0.0.2, "*": {CNAME: www.example.}}'
+    body = '{"@": {MX: 10 mail}, a: {CNAME: "@"}, b.lab.test.: 192.0.2.2, "*": {CNAME: www.example.}}'
     assert records(zone(body)) >= {
         ("lab.test.", "MX", "10 mail.lab.test."),
         ("a.lab.test.", "CNAME", "lab.test."),
-        ("b.lab.test.", "A", "10.0.0.2"),
+        ("b.lab.test.", "A", "192.0.2.2"),
         ("*.lab.test.", "CNAME", "www.example."),
     }
 
 
 def test_an_address_alone_is_a_record_of_its_kind() -> None:
     """An address, or a list of them, is an A or an AAAA record each."""
-    assert records(zone('{www: [10.0.0.80, 10.0.0.81, "fd00::80"]}')) >= {
-        ("www.lab.test.", "A", "10.0.0.80"),
-        ("www.lab.test.", "A", "10.0.0.81"),
+    assert records(zone('{www: [192.0.2.80, 192.0.2.81, "fd00::80"]}')) >= {
+        ("www.lab.test.", "A", "192.0.2.80"),
+        ("www.lab.test.", "A", "192.0.2.81"),
         ("www.lab.test.", "AAAA", "fd00::80"),
     }
 
@@ -103,7 +103,7 @@ def test_txt_is_quoted_unless_it_is(written: str, rdata: str) -> None:
 def test_search_domain_names_the_server() -> None:
     """The completed records follow the lab's own search domain."""
     topology = read(
-        "search: example.test.\nnodes: {ns: {services: {dns: {zones: {example.test: {www: 10.0.0.80}}}}}}"
+        "search: example.test.\nnodes: {ns: {services: {dns: {zones: {example.test: {www: 192.0.2.80}}}}}}"
     )
     assert topology.search == "example.test"
     assert ("example.test.", "NS", "ns.example.test.") in records(topology)

@@ -1,0 +1,174 @@
+# The lab nat by hand, as root. netlab needs neither root nor these programs:
+# it says the same to the kernel over netlink, inside namespaces of its own.
+
+# The fabric is the namespace in which the switches stand. Each switch is a bridge,
+# which sends multicast to every port, as a cheap one does; it is silent in IPv6.
+ip netns add fabric
+ip netns exec fabric sysctl -w net.ipv6.conf.default.addr_gen_mode=1
+ip -n fabric link add name br-inside address 02:4e:4c:3d:12:1e type bridge mcast_snooping 0
+ip -n fabric link set dev br-inside up
+ip -n fabric link add name br-outside address 02:4e:4c:11:c7:40 type bridge mcast_snooping 0
+ip -n fabric link set dev br-outside up
+
+# client: a host is a network namespace.
+ip netns add client
+ip -n client link set dev lo up
+# Its cable is a veth pair: one end in the node, the other a port of the switch.
+ip -n fabric link add name client address 02:4e:4c:bf:0b:2a type veth peer name eth0 address 02:4e:4c:8d:00:9d netns client
+ip -n fabric link set dev client master br-inside up
+# The sender fills in checksums itself, so that a capture shows true ones; it hands down TCP's
+# segments one at a time, not in bursts that depend on the moment; and it is silent in IPv6.
+ip netns exec client ethtool -K eth0 tx off
+ip -n client link set dev eth0 gso_max_segs 1
+ip -n client link set dev eth0 addrgenmode none
+ip -n client address add 10.0.0.10/24 brd + dev eth0 noprefixroute
+ip -n client link set dev eth0 up
+# The address alone would bring this route; by hand it gets RFC 6298's minimum of one
+# second before TCP sends again (Linux takes 0.2 s), which a slow script does not provoke.
+ip -n client route add 10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.10 rto_min 1000ms
+ip -n client route add 192.0.2.0/24 via 10.0.0.1 dev eth0 proto static rto_min 1000ms
+# What the host has tuned, and timers that fire when the machine is slow, would alter a trace
+# (-e passes over what an older kernel does not have).
+ip netns exec client sysctl -e -w 'net.ipv4.ip_local_port_range=32768 49151' 'net.ipv4.tcp_rmem=4096 131072 6291456' 'net.ipv4.tcp_wmem=4096 16384 4194304' net.ipv4.tcp_congestion_control=reno net.ipv4.ip_forward=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.tcp_early_retrans=0 net.ipv4.tcp_autocorking=0 net.ipv4.tcp_comp_sack_nr=0 net.ipv4.tcp_backlog_ack_defer=0 net.ipv4.tcp_no_metrics_save=1 net.ipv4.tcp_syn_linear_timeouts=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.neigh.eth0.delay_first_probe_time=60
+# `ip netns exec` shows the files of /etc/netns/NAME in place of those of /etc.
+mkdir -p /etc/netns/client
+cat > /etc/netns/client/hosts <<'END'
+127.0.0.1 localhost
+10.0.0.10 client
+10.0.0.80 home
+10.0.0.1 router
+192.0.2.1 router
+192.0.2.53 dns
+192.0.2.80 web
+192.0.2.99 visitor
+END
+cat > /etc/netns/client/resolv.conf <<'END'
+search lab.test
+nameserver 192.0.2.53
+options timeout:1 attempts:2
+END
+
+# home: a host is a network namespace.
+ip netns add home
+ip -n home link set dev lo up
+ip -n fabric link add name home address 02:4e:4c:42:49:9d type veth peer name eth0 address 02:4e:4c:6d:ae:a6 netns home
+ip -n fabric link set dev home master br-inside up
+ip netns exec home ethtool -K eth0 tx off
+ip -n home link set dev eth0 gso_max_segs 1
+ip -n home link set dev eth0 addrgenmode none
+ip -n home address add 10.0.0.80/24 brd + dev eth0 noprefixroute
+ip -n home link set dev eth0 up
+ip -n home route add 10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.80 rto_min 1000ms
+ip -n home route add 192.0.2.0/24 via 10.0.0.1 dev eth0 proto static rto_min 1000ms
+ip netns exec home sysctl -e -w 'net.ipv4.ip_local_port_range=32768 49151' 'net.ipv4.tcp_rmem=4096 131072 6291456' 'net.ipv4.tcp_wmem=4096 16384 4194304' net.ipv4.tcp_congestion_control=reno net.ipv4.ip_forward=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.tcp_early_retrans=0 net.ipv4.tcp_autocorking=0 net.ipv4.tcp_comp_sack_nr=0 net.ipv4.tcp_backlog_ack_defer=0 net.ipv4.tcp_no_metrics_save=1 net.ipv4.tcp_syn_linear_timeouts=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.neigh.eth0.delay_first_probe_time=60
+mkdir -p /etc/netns/home
+cp /etc/netns/client/hosts /etc/netns/home/
+cp /etc/netns/client/resolv.conf /etc/netns/home/
+# Here netlab starts the http service (builtin) in home.
+
+# router: a host is a network namespace.
+ip netns add router
+ip -n router link set dev lo up
+ip -n fabric link add name router address 02:4e:4c:3d:23:91 type veth peer name eth0 address 02:4e:4c:f5:5e:22 netns router
+ip -n fabric link set dev router master br-inside up
+ip netns exec router ethtool -K eth0 tx off
+ip -n router link set dev eth0 gso_max_segs 1
+ip -n router link set dev eth0 addrgenmode none
+ip -n router address add 10.0.0.1/24 brd + dev eth0 noprefixroute
+ip -n router link set dev eth0 up
+ip -n router route add 10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.1 rto_min 1000ms
+ip -n fabric link add name router.1 address 02:4e:4c:ad:66:d4 type veth peer name eth1 address 02:4e:4c:c3:5b:0d netns router
+ip -n fabric link set dev router.1 master br-outside up
+ip netns exec router ethtool -K eth1 tx off
+ip -n router link set dev eth1 gso_max_segs 1
+ip -n router link set dev eth1 addrgenmode none
+ip -n router address add 192.0.2.1/24 brd + dev eth1 noprefixroute
+ip -n router link set dev eth1 up
+ip -n router route add 192.0.2.0/24 dev eth1 proto kernel scope link src 192.0.2.1 rto_min 1000ms
+ip netns exec router sysctl -e -w 'net.ipv4.ip_local_port_range=32768 49151' 'net.ipv4.tcp_rmem=4096 131072 6291456' 'net.ipv4.tcp_wmem=4096 16384 4194304' net.ipv4.tcp_congestion_control=reno net.ipv4.conf.all.rp_filter=0 net.ipv4.tcp_early_retrans=0 net.ipv4.tcp_autocorking=0 net.ipv4.tcp_comp_sack_nr=0 net.ipv4.tcp_backlog_ack_defer=0 net.ipv4.tcp_no_metrics_save=1 net.ipv4.tcp_syn_linear_timeouts=0 net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=1 net.ipv4.icmp_ratelimit=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.neigh.eth0.delay_first_probe_time=60 net.ipv4.conf.eth1.rp_filter=0 net.ipv4.neigh.eth1.delay_first_probe_time=60
+ip netns exec router nft add table inet netlab
+ip netns exec router nft 'add chain inet netlab forward { type filter hook forward priority filter; policy accept; }'
+ip netns exec router nft 'add chain inet netlab prerouting { type nat hook prerouting priority dstnat; policy accept; }'
+ip netns exec router nft 'add chain inet netlab postrouting { type nat hook postrouting priority srcnat; policy accept; }'
+# from-inside: The topology file's own.
+ip netns exec router nft 'add rule inet netlab forward ip saddr 10.0.0.0/24 counter accept'
+# answers: The topology file's own.
+ip netns exec router nft 'add rule inet netlab forward ct state established counter accept'
+# to-home: The topology file's own.
+ip netns exec router nft 'add rule inet netlab forward ip daddr 10.0.0.80 tcp dport 80 counter accept'
+# anything-else: The topology file's own.
+ip netns exec router nft 'add rule inet netlab forward counter drop'
+# forward-tcp-8080: A host inside answers for this port of the router's (a static mapping, RFC 3022, 4.1).
+ip netns exec router nft 'add rule inet netlab prerouting iifname "eth1" ip daddr 192.0.2.1 tcp dport 8080 counter dnat ip to 10.0.0.80:80'
+# masquerade-outside: What leaves here is seen with the router's own address (NAPT, RFC 3022, 2.2).
+ip netns exec router nft 'add rule inet netlab postrouting oifname "eth1" meta nfproto ipv4 counter masquerade'
+mkdir -p /etc/netns/router
+cp /etc/netns/client/hosts /etc/netns/router/
+cp /etc/netns/client/resolv.conf /etc/netns/router/
+
+# dns: a host is a network namespace.
+ip netns add dns
+ip -n dns link set dev lo up
+ip -n fabric link add name dns address 02:4e:4c:ad:c5:68 type veth peer name eth0 address 02:4e:4c:5e:30:a2 netns dns
+ip -n fabric link set dev dns master br-outside up
+ip netns exec dns ethtool -K eth0 tx off
+ip -n dns link set dev eth0 gso_max_segs 1
+ip -n dns link set dev eth0 addrgenmode none
+ip -n dns address add 192.0.2.53/24 brd + dev eth0 noprefixroute
+ip -n dns link set dev eth0 up
+ip -n dns route add 192.0.2.0/24 dev eth0 proto kernel scope link src 192.0.2.53 rto_min 1000ms
+ip netns exec dns sysctl -e -w 'net.ipv4.ip_local_port_range=32768 49151' 'net.ipv4.tcp_rmem=4096 131072 6291456' 'net.ipv4.tcp_wmem=4096 16384 4194304' net.ipv4.tcp_congestion_control=reno net.ipv4.ip_forward=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.tcp_early_retrans=0 net.ipv4.tcp_autocorking=0 net.ipv4.tcp_comp_sack_nr=0 net.ipv4.tcp_backlog_ack_defer=0 net.ipv4.tcp_no_metrics_save=1 net.ipv4.tcp_syn_linear_timeouts=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.neigh.eth0.delay_first_probe_time=60
+mkdir -p /etc/netns/dns
+cp /etc/netns/client/hosts /etc/netns/dns/
+cp /etc/netns/client/resolv.conf /etc/netns/dns/
+# Here netlab starts the dns service (builtin) in dns.
+
+# web: a host is a network namespace.
+ip netns add web
+ip -n web link set dev lo up
+ip -n fabric link add name web address 02:4e:4c:77:c4:2d type veth peer name eth0 address 02:4e:4c:a1:af:6a netns web
+ip -n fabric link set dev web master br-outside up
+ip netns exec web ethtool -K eth0 tx off
+ip -n web link set dev eth0 gso_max_segs 1
+ip -n web link set dev eth0 addrgenmode none
+ip -n web address add 192.0.2.80/24 brd + dev eth0 noprefixroute
+ip -n web link set dev eth0 up
+ip -n web route add 192.0.2.0/24 dev eth0 proto kernel scope link src 192.0.2.80 rto_min 1000ms
+ip netns exec web sysctl -e -w 'net.ipv4.ip_local_port_range=32768 49151' 'net.ipv4.tcp_rmem=4096 131072 6291456' 'net.ipv4.tcp_wmem=4096 16384 4194304' net.ipv4.tcp_congestion_control=reno net.ipv4.ip_forward=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.tcp_early_retrans=0 net.ipv4.tcp_autocorking=0 net.ipv4.tcp_comp_sack_nr=0 net.ipv4.tcp_backlog_ack_defer=0 net.ipv4.tcp_no_metrics_save=1 net.ipv4.tcp_syn_linear_timeouts=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.neigh.eth0.delay_first_probe_time=60
+mkdir -p /etc/netns/web
+cp /etc/netns/client/hosts /etc/netns/web/
+cp /etc/netns/client/resolv.conf /etc/netns/web/
+# Here netlab starts the http service (builtin) in web.
+
+# visitor: a host is a network namespace.
+ip netns add visitor
+ip -n visitor link set dev lo up
+ip -n fabric link add name visitor address 02:4e:4c:23:75:dd type veth peer name eth0 address 02:4e:4c:1b:6f:3f netns visitor
+ip -n fabric link set dev visitor master br-outside up
+ip netns exec visitor ethtool -K eth0 tx off
+ip -n visitor link set dev eth0 gso_max_segs 1
+ip -n visitor link set dev eth0 addrgenmode none
+ip -n visitor address add 192.0.2.99/24 brd + dev eth0 noprefixroute
+ip -n visitor link set dev eth0 up
+ip -n visitor route add 192.0.2.0/24 dev eth0 proto kernel scope link src 192.0.2.99 rto_min 1000ms
+ip netns exec visitor sysctl -e -w 'net.ipv4.ip_local_port_range=32768 49151' 'net.ipv4.tcp_rmem=4096 131072 6291456' 'net.ipv4.tcp_wmem=4096 16384 4194304' net.ipv4.tcp_congestion_control=reno net.ipv4.ip_forward=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.tcp_early_retrans=0 net.ipv4.tcp_autocorking=0 net.ipv4.tcp_comp_sack_nr=0 net.ipv4.tcp_backlog_ack_defer=0 net.ipv4.tcp_no_metrics_save=1 net.ipv4.tcp_syn_linear_timeouts=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.neigh.eth0.delay_first_probe_time=60
+mkdir -p /etc/netns/visitor
+cp /etc/netns/client/hosts /etc/netns/visitor/
+cp /etc/netns/client/resolv.conf /etc/netns/visitor/
+
+# To try it:
+#   ip netns exec client ip address
+# To undo it:
+#   ip netns del client
+#   ip netns del home
+#   ip netns del router
+#   ip netns del dns
+#   ip netns del web
+#   ip netns del visitor
+#   ip netns del fabric
+#   rm -r /etc/netns/client
+#   rm -r /etc/netns/home
+#   rm -r /etc/netns/router
+#   rm -r /etc/netns/dns
+#   rm -r /etc/netns/web
+#   rm -r /etc/netns/visitor
