@@ -25,6 +25,8 @@ from netlab.kernel import syscalls as sc
 from tests.system.harness import MARK, NETLAB, PATIENCE, ROOT, make_token, marked, soon
 
 SECONDS = 60
+# Says that it has begun: an interpreter that is interrupted before has a word, and a status, of its own.
+BEGUN = (sys.executable, "-c", "print('begun', flush=True); from netlab.cli import main; main()")
 _HOLDER = """
 import os, sys
 from pathlib import Path

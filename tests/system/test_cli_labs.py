@@ -16,7 +16,7 @@ import pytest
 
 from netlab.report.pcapng import read_capture
 from tests.system import commandline
-from tests.system.commandline import SECONDS, Desk
+from tests.system.commandline import BEGUN, SECONDS, Desk
 from tests.system.harness import wait_for
 
 WEB = "topologies/web.yaml"
@@ -195,10 +195,6 @@ def test_a_service_that_fails_leaves_nothing(desk: Desk) -> None:
     assert "ended before it was ready" in done.stderr
     assert json.loads(desk.netlab("ps", "--json").stdout) == []
     desk.assert_nothing_left()
-
-
-# An interpreter that is interrupted before it has begun to read has a word, and a status, of its own.
-BEGUN = (sys.executable, "-c", "print('begun', flush=True); from netlab.cli import main; main()")
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.1, 0.15, 0.2, 0.25])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.system import commandline
-from tests.system.commandline import SECONDS, Desk, Terminal, terminal
+from tests.system.commandline import BEGUN, SECONDS, Desk, Terminal, terminal
 from tests.system.harness import NETLAB, soon
 
 WEB = "topologies/web.yaml"
@@ -184,10 +184,12 @@ def test_ctrl_c_twice(desk: Desk) -> None:
     assert "ICMP" in (desk.directory / "runs/web/trace.txt").read_text()
 
 
-@pytest.mark.parametrize("moment", [0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5])
+@pytest.mark.parametrize("moment", [0.01, 0.04, 0.08, 0.12, 0.17, 0.22, 0.27, 0.32, 0.42])
 def test_ctrl_c_at_any_moment(desk: Desk, moment: float) -> None:
     """From the first import to the last byte of the record, Ctrl-C gives 130 or 0, and leaves nothing."""
-    process = desk.start("run", WEB, "client", "--", "sleep", "0.05")
+    process = desk.start("run", WEB, "client", "--", "sleep", "0.05", program=BEGUN)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(moment)
     if process.poll() is None:
