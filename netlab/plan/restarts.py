@@ -14,6 +14,7 @@ from netlab.topology.model import DnsService, ExecService, HttpService, Record, 
 
 NONE = "none"
 _MOST_SHOWN = 60
+_MOST_NAMED = 10  # zones: a note is a part of one line
 
 
 def services_of(node: PlannedNode) -> dict[str, Service]:
@@ -48,7 +49,10 @@ def why_restart(old: Service, new: Service) -> str:
         if before == after:
             continue
         if each.name == "zones" and isinstance(new, DnsService):
-            told += _zones({zone.origin: zone for zone in before}, {zone.origin: zone for zone in after})
+            zones = [*_zones({zone.origin: zone for zone in before}, {zone.origin: zone for zone in after})]
+            told += zones[:_MOST_NAMED]
+            if (rest := len(zones) - _MOST_NAMED) > 0:
+                told.append(f"{rest} more")
         elif _word(before) == _word(after):  # they differ beyond what is shown
             told.append(f"{_field(each.name)} changed")
         else:

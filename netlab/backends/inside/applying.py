@@ -7,6 +7,7 @@ end of what is removed, comes last.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netlab import rewiring
-from netlab.backends.inside import altering, building, recorder, startup
+from netlab.backends.inside import altering, building, channel, recorder, startup
 from netlab.backends.inside.altering import Step
 from netlab.backends.inside.ending import end_node
 from netlab.backends.inside.nodes import NodeSpace
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from netlab.backends.inside.supervisor import Supervisor
 
 MOST_TOLD = 1500  # changes that one message has room for
+_ROOM = channel.LARGEST * 3 // 4  # bytes of a message that changes may take
 _MOST_NAMED = 3
 _NEW_START = "end the lab and start it again: netlab down, netlab up"
 
@@ -52,7 +54,14 @@ def apply(lab: Supervisor, plan: Plan, *, dry: bool) -> Comparison:
 
 def told(changes: Sequence[Change]) -> list[dict[str, Any]]:
     """Return changes as a message has them."""
-    shown = [asdict(change) for change in changes[:MOST_TOLD]]
+    shown: list[dict[str, Any]] = []
+    room = _ROOM
+    for change in changes[:MOST_TOLD]:
+        packed = asdict(change)
+        room -= len(json.dumps(packed)) + 2
+        if room < 0:
+            break
+        shown.append(packed)
     if rest := len(changes) - len(shown):
         shown.append(asdict(Change("", f"{rest} more", note="there is no room to name them")))
     return shown

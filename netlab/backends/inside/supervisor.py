@@ -140,6 +140,7 @@ class Supervisor:
     def _accept(self) -> None:
         assert self.listener is not None
         end, _ = self.listener.accept()
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, channel.LARGEST)  # its listener's is not its own
         user = channel.peer_user(end)
         if user in (0, os.geteuid()):
             self._converse(end)
