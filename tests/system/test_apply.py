@@ -18,7 +18,7 @@ from netlab.lab import Lab
 from netlab.report.dissect import dissect
 from netlab.report.headers import Icmp
 from netlab.report.pcapng import read_capture
-from tests.system.applied import fails, looks, out, plan, started
+from tests.system.applied import fails, look, looks, out, plan, started
 from tests.system.harness import make_token, marked, requires, wait_for
 
 pytestmark = requires("ip", "nft", "curl", "dig", "ping")
@@ -490,6 +490,37 @@ def test_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(LabError, match="started by another version of netlab — end it"):
             lab.apply(plan(SMALL))
         assert lab.run("client", ["true"]) == 0
+
+
+NFT = """
+nodes:
+  web: {{address: 10.0.0.80, firewall: [hold-back-rst]{nft}}}
+  other: {{address: 10.0.0.81}}
+"""
+
+
+def test_tables_of_nft_are_those_that_nft_has_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the text is like: all of its tables go with it, and a word in a remark stands in none."""
+    monkeypatch.chdir(tmp_path)  # which a lab sees
+    one = tmp_path / "one.nft"
+    one.write_text("table \\\n ip x { chain in { type filter hook input priority 0; drop; }; }\n")
+    including = f", nft: 'include \"{one}\"'"
+    remark = ', nft: "table ip y { }  # ; table inet netlab"'
+    mingling = ', nft: "add chain inet netlab mine"'
+    with started(NFT.format(nft=including)) as lab:
+        assert fails(lab, "other", VAIN + "web")
+        lab.apply(plan(NFT.format(nft="")))
+        assert out(lab, "other", PING + "web")
+        lab.apply(plan(NFT.format(nft=including)))
+        assert fails(lab, "other", VAIN + "web")
+        lab.apply(plan(NFT.format(nft=remark)))
+        before = look(lab, "web")
+        assert out(lab, "web", "nft list tables") == "table inet netlab\ntable ip y\n"
+        with pytest.raises(UsageError, match=r"nft rules of web change a table .*nothing was changed"):
+            lab.apply(plan(NFT.format(nft=mingling)))
+        assert look(lab, "web") == before
+        lab.apply(plan(NFT.format(nft="").replace("hold-back-rst", "")))
+        assert out(lab, "web", "nft list tables") == ""
 
 
 # -- the record --------------------------------------------------------------------------------------------

@@ -80,9 +80,8 @@ def _check(lab: Supervisor, comparison: Comparison) -> None:
         old = before.get(node.name)
         if (old.nft if old else None) != node.nft:
             nft.program()
-            if any(map(nft_swap.stands_in_ours, (old.nft if old else None, node.nft))) and old:
-                what = f"nft rules of {node.name} stand in netlab's own table, and cannot be told apart there"
-                raise UsageError(what, f"give them a table of their own, or {_NEW_START}")
+            if old and lab.nodes[node.name].nft.mingled:
+                raise nft_swap.mingles(node.name)
         if old and node.provisions.limits.processes != old.provisions.limits.processes:
             startup.check_processes(replace(lab.nodes[node.name], plan=node))
         for name, service in services_of(node).items():
