@@ -457,6 +457,8 @@ def test_what_takes_a_new_start(tmp_path: Path) -> None:
         with pytest.raises(LabError, match=f"does not see {tmp_path}"):
             lab.apply(plan(WEB.replace("content: www", f"content: {tmp_path}")))
         assert lab.apply(plan(GROWN), dry=True)
+        (change,) = lab.apply(plan("captures: {all: {}}\n" + WEB), dry=True)
+        assert str(change) == "capture all added (not recorded: the lab was started without --out DIR)"
         assert not lab.apply(plan(WEB))
         assert looks(lab) == before
 
@@ -542,7 +544,8 @@ def test_the_record_follows(tmp_path: Path) -> None:
         out(lab, "three", PING + "dns")
         (tmp_path / "mine.pcapng").write_text("precious")
         with pytest.raises(MachineError, match=r"mine.pcapng: File exists.*nothing was changed"):
-            lab.apply(plan("captures: {mine: {}}\n" + new))
+            lab.apply(plan("captures: {fresh: {}, mine: {}}\n" + new))
+        assert not (tmp_path / "fresh.pcapng").exists()
         lab.finish()
     assert (tmp_path / "mine.pcapng").read_text() == "precious"
     whole, threes = (read_capture(tmp_path / f"{name}.pcapng") for name in ("capture", "threes"))

@@ -33,7 +33,7 @@ def _words(modules: tuple[ModuleType, ...]) -> Iterator[str]:
     for module in modules:
         for name, value in sorted(vars(module).items()):
             if isinstance(value, type) and is_dataclass(value):
-                yield f"{name}({', '.join(f'{each.name}: {each.type}' for each in fields(value))})"
+                yield f"{module.__name__}.{name}({', '.join(f'{each.name}: {each.type}' for each in fields(value))})"
 
 
 def pack(plan: Plan) -> bytes:
@@ -77,9 +77,10 @@ def read(descriptor: int) -> Plan:
         data = file.read()
     try:
         plan = pickle.loads(data)  # noqa: S301
+        if not isinstance(plan, Plan):
+            raise TypeError(f"it is {type(plan).__name__}")  # noqa: TRY301 — told as other damage is
     except Exception as error:  # whatever a damaged pickle provokes
         raise LabError(
             f"the plan cannot be read: {error}", "was the command interrupted? try again"
         ) from error
-    assert isinstance(plan, Plan)
     return plan
