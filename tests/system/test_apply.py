@@ -299,14 +299,16 @@ def test_nodes_come_and_go(lab: Lab, held: Held) -> None:
     assert out(lab, "client", "curl -s http://three/hello.txt").startswith("Hello")
     assert "three" in lab.nodes
     token = make_token()
-    left = ["sh", "-c", f"setsid sleep {token} & sleep {token}"]
+    left = ["sh", "-c", f"setsid unshare -nmu sleep {token} & sleep {token}"]
     running = lab.launch("three", left, environment=dict(os.environ))
     script = lab.launch("three", [str(Path(__file__).parent / "sleeper.py"), token], stdio=(0, 1, 2))
+    following = lab.logs("three", 1, follow=True)
     # A shell that the command forked, what it left behind, and the script: found by their arguments.
     assert wait_for(lambda: len(marked(token)) >= 3)
     assert changes(lab) == ["node three removed"]
     assert running.wait(10) == 137
     assert script.wait(10) == 137
+    assert following.wait(10) == 0
     assert wait_for(lambda: not marked(token), 2), marked(token)
     with pytest.raises(UsageError, match="no node 'three'"):
         lab.run("three", ["true"])
@@ -315,6 +317,7 @@ def test_nodes_come_and_go(lab: Lab, held: Held) -> None:
     held.assert_alive()
     running.close()
     script.close()
+    following.close()
 
 
 # -- routers -----------------------------------------------------------------------------------------------
@@ -494,7 +497,7 @@ def test_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
         assert lab.run("client", ["true"]) == 0
 
 
-NFT = """
+TABLES = """
 nodes:
   web: {{address: 10.0.0.80, firewall: [hold-back-rst]{nft}}}
   other: {{address: 10.0.0.81}}
@@ -509,19 +512,19 @@ def test_tables_of_nft_are_those_that_nft_has_made(tmp_path: Path, monkeypatch: 
     including = f", nft: 'include \"{one}\"'"
     remark = ', nft: "table ip y { }  # ; table inet netlab"'
     mingling = ', nft: "add chain inet netlab mine"'
-    with started(NFT.format(nft=including)) as lab:
+    with started(TABLES.format(nft=including)) as lab:
         assert fails(lab, "other", VAIN + "web")
-        lab.apply(plan(NFT.format(nft="")))
+        lab.apply(plan(TABLES.format(nft="")))
         assert out(lab, "other", PING + "web")
-        lab.apply(plan(NFT.format(nft=including)))
+        lab.apply(plan(TABLES.format(nft=including)))
         assert fails(lab, "other", VAIN + "web")
-        lab.apply(plan(NFT.format(nft=remark)))
+        lab.apply(plan(TABLES.format(nft=remark)))
         before = look(lab, "web")
         assert out(lab, "web", "nft list tables") == "table inet netlab\ntable ip y\n"
         with pytest.raises(UsageError, match=r"nft rules of web change a table .*nothing was changed"):
-            lab.apply(plan(NFT.format(nft=mingling)))
+            lab.apply(plan(TABLES.format(nft=mingling)))
         assert look(lab, "web") == before
-        lab.apply(plan(NFT.format(nft="").replace("hold-back-rst", "")))
+        lab.apply(plan(TABLES.format(nft="").replace("hold-back-rst", "")))
         assert out(lab, "web", "nft list tables") == ""
 
 

@@ -58,7 +58,9 @@ def _noted(lab: Supervisor, comparison: Comparison) -> Comparison:
     if lab.request.out is not None:
         return comparison
     noted = (
-        replace(change, note=_NO_RECORD) if change.aspect == "capture" and change.after is not None else change
+        replace(change, note=_NO_RECORD)
+        if change.aspect == "capture" and change.after is not None
+        else change
         for change in comparison.changes
     )
     return replace(comparison, changes=tuple(noted))

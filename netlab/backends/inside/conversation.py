@@ -20,7 +20,8 @@ _UNTOLD = "it may be done nevertheless: `netlab apply --dry-run` tells what of a
 class Conversation:
     """A connection; `pid` leads what was run over it, `job` is its number if it is the interpreter's.
 
-    `follows`: it copies logs, and is told before the lab ends. `node` is where its command runs.
+    `follows`: it copies logs, and is told before the lab ends. `node` is where its command
+    runs, or whose logs these are.
     """
 
     end: socket.socket

@@ -45,7 +45,6 @@ class Files:
         self.made.add(capture.file)
         return cast(BinaryIO, opened)
 
-
     def forget(self, names: set[str]) -> None:
         """Remove files that were made for nothing."""
         for name in names:

@@ -276,7 +276,8 @@ class Supervisor:
         node = self._node(message).plan
         paths = building.logs_of(self.logs, node)
         conversation.pid = visits.copy_logs(paths, *output, follow=message["follow"])
-        conversation.follows = message["follow"]
+        if message["follow"]:
+            conversation.follows, conversation.node = True, node.name
 
     def do_info(self, conversation: Conversation, _: channel.Message, __: list[int]) -> None:
         """Tell what this lab is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from netlab.backends.inside.altering import Step
@@ -26,6 +27,8 @@ def test_one_undo_that_fails_does_not_end_the_others() -> None:
 
     lab: Any = None
     steps = [undo("one", None), undo("two", ValueError("odd")), undo("three", LabError("gone"))]
-    problems = _Applying(lab, Comparison(make_plan(parse("nodes: {a: }")), (), ()))._undo(steps)
+    problems = _Applying(
+        lab, Comparison(make_plan(parse("nodes: {a: }", file="lab.yaml", directory=Path())), (), ())
+    )._undo(steps)
     assert tried == ["three", "two", "one"]
     assert problems == ["three: rule: gone", "two: rule: ValueError('odd')"]

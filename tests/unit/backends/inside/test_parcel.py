@@ -47,7 +47,9 @@ def test_what_is_no_plan() -> None:
 def test_the_language_is_that_of_the_classes() -> None:
     """It tells every field of every class that a plan is made of."""
     words = list(parcel._words((parcel.planned, parcel.model)))
-    assert any(word.startswith("netlab.plan.model.Port(node: str, interface: str, mac: str") for word in words)
+    assert any(
+        word.startswith("netlab.plan.model.Port(node: str, interface: str, mac: str") for word in words
+    )
     module = ModuleType("other")
 
     @dataclass

@@ -17,7 +17,7 @@ from netlab.topology.recordings import Capture
 
 def test_a_late_answer_is_not_the_next_ones() -> None:
     """What answers an earlier request is passed over; what answers this one counts, a refusal too."""
-    plan = make_plan(parse("nodes: {a: }"))
+    plan = make_plan(parse("nodes: {a: }", file="lab.yaml", directory=Path()))
     ours, theirs = channel.pair()
 
     def answer() -> None:
