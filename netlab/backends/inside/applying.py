@@ -171,7 +171,7 @@ class _Applying:
         for step in reversed(done):
             try:
                 step.undo()
-            except Exception as error:  # noqa: BLE001 — whatever it is, the others are to be undone
+            except Exception as error:
                 known = isinstance(error, NetlabError | OSError)
                 problems.append(f"{self._named(step)}: {error if known else repr(error)}")
         return problems

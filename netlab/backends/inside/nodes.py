@@ -8,7 +8,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from netlab.backends.inside import authorities, laying
@@ -53,7 +53,7 @@ class NodeSpace:
     first: int | None = None
     lost: str = ""
     store: str = "given"
-    nft: nft_swap.Made = nft_swap.Made()
+    nft: nft_swap.Made = field(default_factory=nft_swap.Made)
 
     def prepare(self) -> None:
         """Make the node's mount and UTS namespaces, unless they are there.

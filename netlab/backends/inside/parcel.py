@@ -33,7 +33,8 @@ def _words(modules: tuple[ModuleType, ...]) -> Iterator[str]:
     for module in modules:
         for name, value in sorted(vars(module).items()):
             if isinstance(value, type) and is_dataclass(value):
-                yield f"{module.__name__}.{name}({', '.join(f'{each.name}: {each.type}' for each in fields(value))})"
+                words = ", ".join(f"{each.name}: {each.type}" for each in fields(value))
+                yield f"{module.__name__}.{name}({words})"
 
 
 def pack(plan: Plan) -> bytes:
@@ -78,7 +79,7 @@ def read(descriptor: int) -> Plan:
     try:
         plan = pickle.loads(data)  # noqa: S301
         if not isinstance(plan, Plan):
-            raise TypeError(f"it is {type(plan).__name__}")  # noqa: TRY301 — told as other damage is
+            raise TypeError(f"it is {type(plan).__name__}")
     except Exception as error:  # whatever a damaged pickle provokes
         raise LabError(
             f"the plan cannot be read: {error}", "was the command interrupted? try again"

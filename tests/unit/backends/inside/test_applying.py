@@ -8,8 +8,8 @@ from typing import Any
 from netlab.backends.inside.altering import Step
 from netlab.backends.inside.applying import _Applying
 from netlab.errors import LabError
-from netlab.plan.changes import Comparison
 from netlab.plan import make_plan
+from netlab.plan.changes import Comparison
 from netlab.topology import parse
 
 

@@ -21,7 +21,7 @@ def test_an_answer_too_long_is_told_as_an_error() -> None:
         assert channel.wait(theirs, 0)
         received = channel.receive(theirs)
     assert received is not None
-    with pytest.raises(LabError, match="answer is lost: .* bytes are too many"):
+    with pytest.raises(LabError, match=r"answer is lost: .* bytes are too many"):
         channel.raise_error(received[0]["error"])
 
 
