@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -86,13 +87,18 @@ class Recording:
 
         Raises OSError where a file cannot be written; then all is as it was.
         """
-        opened = {one.name: open_file(one) for one in captures if one.name not in self._chosen}
-        for packet in _arrived(self.ring):
-            for track in self.tracks:
-                track.take(packet)
+        fresh: dict[str, _Track] = {}
+        with contextlib.ExitStack() as opened:
+            for one in captures:
+                if one.name not in self._chosen:
+                    fresh[one.name] = _Track(one, opened.enter_context(open_file(one)))
+            for packet in _arrived(self.ring):
+                for track in self.tracks:
+                    track.take(packet)
+            opened.pop_all()
         for capture in captures:
-            if capture.name in opened:
-                self._chosen[capture.name] = _Track(capture, opened[capture.name])
+            if capture.name in fresh:
+                self._chosen[capture.name] = fresh[capture.name]
             else:
                 self._chosen[capture.name].capture = capture
             self._chosen[capture.name].follow(self._ports, self._names)

@@ -1,78 +1,102 @@
-"""Exchange the rules that are in nft's own language, in one transaction; the tables they made are theirs.
+"""Rules that are in nft's own language, with the tables they make: put in place, exchanged, put back.
 
-Counterpart: `netlab.kernel.nft`, which puts the first ones in place.
+Which tables are theirs the kernel tells, before and after: the text may include files, and define its names.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from netlab.errors import LabError
+from netlab.errors import LabError, UsageError
 from netlab.kernel import nft, process
 from netlab.kernel.firewall import TABLE
 from netlab.topology.rules import RawRules
 
-# `table inet mine {`, `add table ip x`, `add chain x y`: the family is ip where none is said.
-_FAMILIES = "ip6|ip|inet|arp|bridge|netdev"
-_PARTS = "chain|rule|set|map|element|flowtable|counter|quota|limit"
-_DECLARED = re.compile(
-    rf"(?:^|[;{{}}])[ \t]*(?:(?:add|create)[ \t]+)?table[ \t]+(?:({_FAMILIES})[ \t]+)?([\w/.\\-]+)",
-    re.MULTILINE,
-)
-_ADDED = re.compile(
-    rf"(?:^|[;{{}}])[ \t]*(?:add|insert|create)[ \t]+(?:{_PARTS})"
-    rf"[ \t]+(?:({_FAMILIES})[ \t]+)?([\w/.\\-]+)",
-    re.MULTILINE,
-)
-_Table = tuple[str, str]
+_Table: TypeAlias = tuple[str, str]  # family and name
+_OURS: _Table = ("inet", TABLE)
+# At the start of a line: what stands in a table is indented.
+_TABLE = re.compile(r"^table (?P<family>\S+) (?P<name>\S+) \{", re.MULTILINE)
 
 
-def tables(rules: RawRules | None) -> list[_Table]:
-    """Return the tables, by family and name, in which such rules stand."""
-    if rules is None:
-        return []
-    found = [*_DECLARED.finditer(rules.text), *_ADDED.finditer(rules.text)]
-    return list(dict.fromkeys((each[1] or "ip", each[2]) for each in found))
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What such rules have made: `tables` of their own; `mingled`: they have changed others, too."""
+
+    tables: tuple[_Table, ...] = ()
+    mingled: bool = False
 
 
-def stands_in_ours(rules: RawRules | None) -> bool:
-    """Whether they add to netlab's own table, from which they could not be told apart again."""
-    return ("inet", TABLE) in tables(rules)
+def put(rules: RawRules, node: str) -> Made:
+    """Put the first rules in place in the current network namespace; InputError where nft refuses them."""
+    before = _tables()
+    nft.apply(rules, node)
+    return _made(before, _tables())
 
 
-def swap(old: RawRules | None, new: RawRules | None, node: str) -> str:
-    """Let the new rules take the place of the old ones in the current network namespace, or change nothing.
+def swap(made: Made, new: RawRules | None, node: str) -> tuple[Made, str]:
+    """Let new rules take the place of those that have made that, or change nothing.
 
-    Returns what `restore` takes. InputError where nft refuses the new rules, at their place in the file.
+    Returns what the new ones have made, and what `restore` takes. InputError where nft refuses them, at their
+    place in the file; UsageError where they change a table that is not theirs.
     """
-    there = _listed(tables(old))
-    before = "".join(_run("list", "table", *table) for table in there)
+    there = _tables()
+    gone = [table for table in made.tables if table in there]
+    before = "".join(_run("list", "table", *table) for table in gone)
     if new is None:
-        _apply(_removals(there, "\n"), node)
-        return before
+        _apply(_removals(gone, "\n"), node)
+        return Made(), before
+    whole = _run("list", "ruleset")
     # Complaints are told by the line: of a text that is quoted in the file, counted from its own first one.
-    removals = _removals(there, "; " if new.indent is None else "\n")
+    removals = _removals(gone, "; " if new.indent is None else "\n")
     place = replace(new.place, line=new.place.line - removals.count("\n"))
     nft.apply(replace(new, text=removals + new.text, place=place), node)
-    return before
+    now = _made({table: text for table, text in there.items() if table not in gone}, _tables())
+    if now.mingled:
+        _apply(f"flush ruleset\n{whole}", node)
+        raise mingles(node)
+    return now, before
 
 
-def restore(new: RawRules | None, before: str, node: str) -> None:
-    """Put back what `swap` has taken away, with its counters."""
-    there = _listed(tables(new))
-    _apply(_removals(there, "\n") + before, node)
+def restore(made: Made, before: str, node: str) -> None:
+    """Put back what `swap` has taken away, with its counters, for what it has made."""
+    there = _tables()
+    _apply(_removals((table for table in made.tables if table in there), "\n") + before, node)
 
 
-def _removals(there: list[_Table], end: str) -> str:
-    return "".join(f"delete table {family} {name}{end}" for family, name in there)
+def mingles(node: str) -> UsageError:
+    """Return the error of rules that cannot be taken away again alone."""
+    what = f"nft rules of {node} change a table that is there without them, and cannot be told apart in it"
+    hint = "give them a table of their own, or end the lab and start it again: netlab down, netlab up"
+    return UsageError(what, hint)
 
 
-def _listed(wanted: list[_Table]) -> list[_Table]:
-    if not wanted:
-        return []
-    listed = {tuple(line.split()[1:3]) for line in _run("list", "tables").splitlines()}
-    return [table for table in wanted if table in listed]
+def _made(before: Mapping[_Table, str], after: Mapping[_Table, str]) -> Made:
+    own = tuple(table for table in after if table not in before and table != _OURS)
+    # Where the node has no rules of netlab's yet, it may get some.
+    others = [*before, _OURS]
+    return Made(own, mingled=any(before.get(table) != after.get(table) for table in others))
+
+
+def _tables() -> dict[_Table, str]:
+    """Return the tables that are there, with what they hold, without what traffic changes."""
+    return _split(_run("--stateless", "--terse", "list", "ruleset"))
+
+
+def _split(listed: str) -> dict[_Table, str]:
+    """Return each table of a listing with its text."""
+    heads = list(_TABLE.finditer(listed))
+    ends = [*(head.start() for head in heads[1:]), len(listed)]
+    return {
+        (head["family"], head["name"]): listed[head.start() : end]
+        for head, end in zip(heads, ends, strict=False)  # no head has an end, too
+    }
+
+
+def _removals(tables: Iterable[_Table], end: str) -> str:
+    return "".join(f"delete table {family} {name}{end}" for family, name in tables)
 
 
 def _run(*words: str) -> str:

@@ -15,6 +15,7 @@ from netlab.topology.model import DnsService, ExecService, HttpService, Record, 
 
 NONE = "none"
 _MOST_SHOWN = 60
+_MOST_NAMED = 10  # zones: a note is a part of one line
 
 
 def services_of(node: PlannedNode) -> dict[str, Service]:
@@ -49,7 +50,10 @@ def why_restart(old: Service, new: Service) -> str:
         if before == after:
             continue
         if each.name == "zones" and isinstance(new, DnsService):
-            told += _zones({zone.origin: zone for zone in before}, {zone.origin: zone for zone in after})
+            zones = [*_zones({zone.origin: zone for zone in before}, {zone.origin: zone for zone in after})]
+            told += zones[:_MOST_NAMED]
+            if (rest := len(zones) - _MOST_NAMED) > 0:
+                told.append(f"{rest} more")
         elif isinstance(before, Startup):
             told += _differences(before, after)
         else:

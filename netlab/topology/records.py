@@ -37,14 +37,20 @@ class Entry:
 
 
 def check_together(read: list[Entry], origin: str, faults: Faults) -> None:
-    """Note what no zone may hold: a record twice, a CNAME beside other data (RFC 1034 §3.6.2), two SOAs."""
+    """Note what no zone may hold: a record twice, a CNAME beside other data (RFC 1034 §3.6.2), two SOAs.
+
+    And records of one name and type whose TTLs differ (RFC 2181, section 5.2).
+    """
     by_owner: dict[str, list[Entry]] = {}
+    ttls: dict[tuple[str, str], int | None] = {}
     seen = set()
     for entry in read:
         by_owner.setdefault(entry.owner, []).append(entry)
         same = (entry.owner, entry.record.type, entry.record.rdata)
         if same in seen:
             faults.add(entry.mark, "this record is there already", "delete one of the two")
+        elif entry.record.type != "RRSIG":  # each has the TTL of what it signs (RFC 4034, section 3)
+            _check_ttl(entry, ttls.setdefault(same[:2], entry.record.ttl), faults)
         seen.add(same)
     apex = absolute(origin).lower()
     for owner, entries in by_owner.items():
@@ -58,6 +64,15 @@ def check_together(read: list[Entry], origin: str, faults: Faults) -> None:
             faults.add(starts[0].mark, "an SOA stands below the top of its zone", "write it under '@'")
         elif len(starts) > 1:
             faults.add(starts[1].mark, "a second SOA", "a zone has one: delete the other")
+
+
+def _check_ttl(entry: Entry, first: int | None, faults: Faults) -> None:
+    """Note a TTL that is not that of the first record of the same name and type."""
+    record = entry.record
+    if record.ttl != first:
+        one, other = ("none" if ttl is None else f"{ttl} s" for ttl in (first, record.ttl))
+        what = f"records {record.type} of {shown(record.owner)} have two TTLs, {one} and {other}"
+        faults.add(entry.mark, what, "give all of them one (RFC 2181)")
 
 
 def is_too_long(rdata: dns.rdata.Rdata, mark: Mark, faults: Faults) -> bool:

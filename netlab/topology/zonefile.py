@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -38,6 +39,8 @@ MOST_TTL = 2**31 - 1  # seconds, RFC 2181, section 8
 
 _LONG = 10_000  # characters; of what is shorter, no type's data is too long for a message
 
+_IN = ("IN", "CLASS1")
+_CLASS = re.compile(r"CLASS[0-9]{1,5}")  # RFC 3597, section 5
 _CLASSES = ("CH", "CS", "HS", "NONE", "ANY")
 _DIRECTIVES = ("$ORIGIN", "$TTL")
 _REFUSED = {
@@ -195,7 +198,7 @@ class _Reading:
         ttl = self._ttl_and_class(left)
         if not left:
             self._refuse(tokens[-1], "a record without a type", "write it as www A 10.0.0.80")
-        kind = self._type(left[0], tokens[0], row.indented)
+        kind = self._type(left[0], row)
         rdata = self._rdata(kind, left[0], left[1:])
         if kind == "SOA" and self.minimum is None:
             self.minimum = int(rdata.rpartition(" ")[2])
@@ -230,8 +233,8 @@ class _Reading:
         while left:
             token = left[0]
             word = token.text.upper()
-            if "class" not in seen and word in ("IN", *_CLASSES):
-                if word != "IN":
+            if "class" not in seen and (word in (*_IN, *_CLASSES) or _CLASS.fullmatch(word)):
+                if word not in _IN:
                     self._refuse(token, f"a record of class {word}", "the lab's zones are of class IN")
                 seen.add("class")
             elif ttl is None and word[:1].isdigit() and (ttl := self._ttl(token)) is not None:
@@ -253,7 +256,7 @@ class _Reading:
         except dns.ttl.BadTTL:
             return None
 
-    def _type(self, token: Token, first: Token, indented: bool) -> str:
+    def _type(self, token: Token, row: Row) -> str:
         """Return a record's type as dnspython writes it, if a zone may have such."""
         import dns.rdatatype
 
@@ -261,8 +264,10 @@ class _Reading:
             kind = dns.rdatatype.from_text(token.text)
         except (dns.rdatatype.UnknownRdatatype, ValueError):
             hint = values.suggest(token.text, tuple(RECORD_TYPES))
-            if not indented and first.text.upper() in RECORD_TYPES:
-                hint = f"to write {a(first.text.upper())} of the name above, begin the line with a blank"
+            if not row.indented and self._is_data(row.tokens[0].text.upper(), row.tokens[1:]):
+                hint = (
+                    f"to write {a(row.tokens[0].text.upper())} of the name above, begin the line with a blank"
+                )
             self._refuse(token, f"unknown record type {shown(token.text)}", hint)
         word = dns.rdatatype.to_text(kind)
         if dns.rdatatype.is_metatype(kind):
@@ -270,6 +275,19 @@ class _Reading:
         if word == "DNAME" and self.target.engine == "builtin":
             self._refuse(token, "the builtin engine has no DNAME", "write a CNAME for each name")
         return word
+
+    def _is_data(self, kind: str, tokens: tuple[Token, ...]) -> bool:
+        """Say whether an entry without its owner would be data of a type; hosts, too, are named ns or mx."""
+        import dns.exception
+        import dns.rdata
+
+        if kind not in RECORD_TYPES or (kind == "TXT" and not tokens[0].quoted):
+            return False
+        try:
+            dns.rdata.from_text("IN", kind, _joined(tokens), self._origin, relativize=False)
+        except (dns.exception.DNSException, ValueError, ArithmeticError, LookupError):
+            return False
+        return True
 
     def _rdata(self, kind: str, at: Token, tokens: list[Token]) -> str:
         """Return a record's data in canonical form, with absolute names."""
@@ -280,7 +298,7 @@ class _Reading:
         if not tokens:
             self._refuse(at, f"{a(kind)} record without data", f"write {example or 'what it says'}")
         self._check_names(kind, tokens)
-        text = "".join((" " if token.apart else "") + token.text for token in tokens).strip()
+        text = _joined(tokens)
         mark = _all(tokens)
         try:
             rdata = dns.rdata.from_text("IN", kind, text, self._origin, relativize=False)
@@ -357,6 +375,11 @@ def _canonical(rdata: dns.rdata.Rdata) -> str:
     except (dns.exception.DNSException, ValueError):
         pass
     return str(rdata.to_generic().to_text())
+
+
+def _joined(tokens: Sequence[Token]) -> str:
+    """Return tokens as they stand in a line."""
+    return "".join((" " if token.apart else "") + token.text for token in tokens).strip()
 
 
 def _all(tokens: list[Token]) -> Mark:

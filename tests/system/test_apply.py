@@ -18,7 +18,7 @@ from netlab.lab import Lab
 from netlab.report.dissect import dissect
 from netlab.report.headers import Icmp
 from netlab.report.pcapng import read_capture
-from tests.system.applied import fails, looks, out, plan, started
+from tests.system.applied import fails, look, looks, out, plan, started
 from tests.system.harness import make_token, marked, requires, wait_for
 
 pytestmark = requires("ip", "nft", "curl", "dig", "ping")
@@ -299,14 +299,16 @@ def test_nodes_come_and_go(lab: Lab, held: Held) -> None:
     assert out(lab, "client", "curl -s http://three/hello.txt").startswith("Hello")
     assert "three" in lab.nodes
     token = make_token()
-    left = ["sh", "-c", f"setsid sleep {token} & sleep {token}"]
+    left = ["sh", "-c", f"setsid unshare -nmu sleep {token} & sleep {token}"]
     running = lab.launch("three", left, environment=dict(os.environ))
     script = lab.launch("three", [str(Path(__file__).parent / "sleeper.py"), token], stdio=(0, 1, 2))
+    following = lab.logs("three", 1, follow=True)
     # A shell that the command forked, what it left behind, and the script: found by their arguments.
     assert wait_for(lambda: len(marked(token)) >= 3)
     assert changes(lab) == ["node three removed"]
     assert running.wait(10) == 137
     assert script.wait(10) == 137
+    assert following.wait(10) == 0
     assert wait_for(lambda: not marked(token), 2), marked(token)
     with pytest.raises(UsageError, match="no node 'three'"):
         lab.run("three", ["true"])
@@ -315,6 +317,7 @@ def test_nodes_come_and_go(lab: Lab, held: Held) -> None:
     held.assert_alive()
     running.close()
     script.close()
+    following.close()
 
 
 # -- routers -----------------------------------------------------------------------------------------------
@@ -457,6 +460,8 @@ def test_what_takes_a_new_start(tmp_path: Path) -> None:
         with pytest.raises(LabError, match=f"does not see {tmp_path}"):
             lab.apply(plan(WEB.replace("content: www", f"content: {tmp_path}")))
         assert lab.apply(plan(GROWN), dry=True)
+        (change,) = lab.apply(plan("captures: {all: {}}\n" + WEB), dry=True)
+        assert str(change) == "capture all added (not recorded: the lab was started without --out DIR)"
         assert not lab.apply(plan(WEB))
         assert looks(lab) == before
 
@@ -492,6 +497,37 @@ def test_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
         assert lab.run("client", ["true"]) == 0
 
 
+TABLES = """
+nodes:
+  web: {{address: 10.0.0.80, firewall: [hold-back-rst]{nft}}}
+  other: {{address: 10.0.0.81}}
+"""
+
+
+def test_tables_of_nft_are_those_that_nft_has_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the text is like: all of its tables go with it, and a word in a remark stands in none."""
+    monkeypatch.chdir(tmp_path)  # which a lab sees
+    one = tmp_path / "one.nft"
+    one.write_text("table \\\n ip x { chain in { type filter hook input priority 0; drop; }; }\n")
+    including = f", nft: 'include \"{one}\"'"
+    remark = ', nft: "table ip y { }  # ; table inet netlab"'
+    mingling = ', nft: "add chain inet netlab mine"'
+    with started(TABLES.format(nft=including)) as lab:
+        assert fails(lab, "other", VAIN + "web")
+        lab.apply(plan(TABLES.format(nft="")))
+        assert out(lab, "other", PING + "web")
+        lab.apply(plan(TABLES.format(nft=including)))
+        assert fails(lab, "other", VAIN + "web")
+        lab.apply(plan(TABLES.format(nft=remark)))
+        before = look(lab, "web")
+        assert out(lab, "web", "nft list tables") == "table inet netlab\ntable ip y\n"
+        with pytest.raises(UsageError, match=r"nft rules of web change a table .*nothing was changed"):
+            lab.apply(plan(TABLES.format(nft=mingling)))
+        assert look(lab, "web") == before
+        lab.apply(plan(TABLES.format(nft="").replace("hold-back-rst", "")))
+        assert out(lab, "web", "nft list tables") == ""
+
+
 # -- the record --------------------------------------------------------------------------------------------
 
 
@@ -511,7 +547,8 @@ def test_the_record_follows(tmp_path: Path) -> None:
         out(lab, "three", PING + "dns")
         (tmp_path / "mine.pcapng").write_text("precious")
         with pytest.raises(MachineError, match=r"mine.pcapng: File exists.*nothing was changed"):
-            lab.apply(plan("captures: {mine: {}}\n" + new))
+            lab.apply(plan("captures: {fresh: {}, mine: {}}\n" + new))
+        assert not (tmp_path / "fresh.pcapng").exists()
         lab.finish()
     assert (tmp_path / "mine.pcapng").read_text() == "precious"
     whole, threes = (read_capture(tmp_path / f"{name}.pcapng") for name in ("capture", "threes"))

@@ -127,9 +127,8 @@ def rules(node: NodeSpace, old: PlannedNode, new: PlannedNode) -> Iterator[Step]
     """Yield what makes netlab's own rules the new ones; those that stay keep their counters."""
 
     def change(one: PlannedNode, other: PlannedNode) -> None:
-        alone = not (nft_swap.stands_in_ours(old.nft) or nft_swap.stands_in_ours(new.nft))
         with namespace.entered(node.network):
-            refiltering.change(one.rules, other.rules, new.name, alone=alone)
+            refiltering.change(one.rules, other.rules, new.name, alone=not node.nft.mingled)
 
     if [refiltering.meaning(rule) for rule in old.rules] != [refiltering.meaning(rule) for rule in new.rules]:
         yield _once(new.name, ("rule", "order of rules"), lambda: change(old, new), lambda: change(new, old))
@@ -139,16 +138,17 @@ def raw_rules(node: NodeSpace, old: PlannedNode, new: PlannedNode) -> Iterator[S
     """Yield what exchanges the rules that are in nft's language."""
     if old.nft == new.nft:
         return
-    before = ""
+    was, before = node.nft, ""
 
     def do() -> None:
         nonlocal before
         with namespace.entered(node.network):
-            before = nft_swap.swap(old.nft, new.nft, new.name)
+            node.nft, before = nft_swap.swap(was, new.nft, new.name)
 
     def undo() -> None:
         with namespace.entered(node.network):
-            nft_swap.restore(new.nft, before, new.name)
+            nft_swap.restore(node.nft, before, new.name)
+        node.nft = was
 
     yield _once(new.name, ("nft rules",), do, undo)
 

@@ -7,6 +7,7 @@ end of what is removed, comes last.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 from collections.abc import Iterator, Sequence
@@ -15,12 +16,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netlab import rewiring
-from netlab.backends.inside import altering, building, recorder, startup
+from netlab.backends.inside import altering, building, channel, recorder, startup
 from netlab.backends.inside.altering import Step
 from netlab.backends.inside.ending import end_node
 from netlab.backends.inside.nodes import NodeSpace
 from netlab.backends.inside.restarting import Services
-from netlab.errors import InputError, LabError, NetlabError, ServiceError, UsageError
+from netlab.errors import InputError, LabError, MachineError, NetlabError, ServiceError, UsageError
 from netlab.kernel import namespace, nft, nft_swap
 from netlab.plan.changes import Change, Comparison, compare
 from netlab.plan.model import Plan, PlannedNode, Switch
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from netlab.backends.inside.supervisor import Supervisor
 
 MOST_TOLD = 1500  # changes that one message has room for
+_ROOM = channel.LARGEST * 3 // 4  # bytes of a message that changes may take
 _MOST_NAMED = 3
+_NO_RECORD = "not recorded: the lab was started without --out DIR"
 _NEW_START = "end the lab and start it again: netlab down, netlab up"
 
 
@@ -42,7 +45,7 @@ def apply(lab: Supervisor, plan: Plan, *, dry: bool) -> Comparison:
     UsageError where it cannot be changed so while it runs; another NetlabError where a step fails: it names
     the step, and the lab is what it was.
     """
-    comparison = compare(lab.request.plan, plan)
+    comparison = _noted(lab, compare(lab.request.plan, plan))
     comparison.check()
     _check(lab, comparison)
     if not dry and comparison.changes:
@@ -50,9 +53,29 @@ def apply(lab: Supervisor, plan: Plan, *, dry: bool) -> Comparison:
     return comparison
 
 
+def _noted(lab: Supervisor, comparison: Comparison) -> Comparison:
+    """Note what changes of captures come to in a lab that has no record."""
+    if lab.request.out is not None:
+        return comparison
+    noted = (
+        replace(change, note=_NO_RECORD)
+        if change.aspect == "capture" and change.after is not None
+        else change
+        for change in comparison.changes
+    )
+    return replace(comparison, changes=tuple(noted))
+
+
 def told(changes: Sequence[Change]) -> list[dict[str, Any]]:
     """Return changes as a message has them."""
-    shown = [asdict(change) for change in changes[:MOST_TOLD]]
+    shown: list[dict[str, Any]] = []
+    room = _ROOM
+    for change in changes[:MOST_TOLD]:
+        packed = asdict(change)
+        room -= len(json.dumps(packed)) + 2
+        if room < 0:
+            break
+        shown.append(packed)
     if rest := len(changes) - len(shown):
         shown.append(asdict(Change("", f"{rest} more", note="there is no room to name them")))
     return shown
@@ -71,9 +94,8 @@ def _check(lab: Supervisor, comparison: Comparison) -> None:
         old = before.get(node.name)
         if (old.nft if old else None) != node.nft:
             nft.program()
-            if any(map(nft_swap.stands_in_ours, (old.nft if old else None, node.nft))) and old:
-                what = f"nft rules of {node.name} stand in netlab's own table, and cannot be told apart there"
-                raise UsageError(what, f"give them a table of their own, or {_NEW_START}")
+            if old and lab.nodes[node.name].nft.mingled:
+                raise nft_swap.mingles(node.name)
         if old and node.provisions.limits.processes != old.provisions.limits.processes:
             startup.check_processes(replace(lab.nodes[node.name], plan=node))
         for name, service in services_of(node).items():
@@ -130,17 +152,18 @@ class _Applying:
         """Change the lab; where a step fails, undo those before it, and say so."""
         done: list[Step] = []
         self.fabric = namespace.current()
-        self._number()
         try:
-            for step in self._steps():
-                done.append(step)
-                step.do()
-        except BaseException as error:
-            problems = self._undo(done)
+            self._number()
+            try:
+                for step in self._steps():
+                    done.append(step)
+                    step.do()
+            except BaseException as error:
+                problems = self._undo(done)
+                raise _failure(error, self._named(done[-1]), problems) from error
+            self._commit()
+        finally:
             os.close(self.fabric)
-            raise _failure(error, self._named(done[-1]), problems) from error
-        self._commit()
-        os.close(self.fabric)
 
     def _undo(self, done: Sequence[Step]) -> list[str]:
         """Take back what was done, the last first; return what could not be."""
@@ -148,8 +171,9 @@ class _Applying:
         for step in reversed(done):
             try:
                 step.undo()
-            except (NetlabError, OSError) as error:
-                problems.append(f"{self._named(step)}: {error}")
+            except Exception as error:
+                known = isinstance(error, NetlabError | OSError)
+                problems.append(f"{self._named(step)}: {error if known else repr(error)}")
         return problems
 
     def _named(self, step: Step) -> str:
@@ -210,7 +234,12 @@ class _Applying:
         if added:
             yield Step("", ("node",), self._start_up)
         if (control := self._recorder()) is not None and self.old.captures != self.new.captures:
-            yield Step("", ("capture",), lambda: recorder.choose(control, self.new))
+            yield Step(
+                "",
+                ("capture",),
+                lambda: recorder.choose(control, self.new),
+                lambda: recorder.choose(control, self.old),
+            )
         if (out := self.lab.request.out) is not None:
             # Whole or not at all: so there is nothing to take back.
             yield Step("", ("service",), lambda: self.lab.serving.record(out, self.new.nodes))
@@ -334,7 +363,7 @@ class _Applying:
         self.lab.services |= {daemon.pid: daemon for daemon in started}
 
     def _commit(self) -> None:
-        """Let the lab be the new plan's; what is removed ends here, and no step can fail any more."""
+        """Let the lab be the new plan's; what is removed ends here, and where it does not, that stays so."""
         lab, gone = self.lab, self._gone()
         stale = {index: name for name, index in lab.indexes.items() if name not in self.indexes}
         spaces = lab.nodes | self.added
@@ -342,7 +371,8 @@ class _Applying:
         lab.request = replace(lab.request, plan=self.new)
         lab.warm.plan = self.new
         lab.indexes = self.indexes
-        rewiring.remove_links(self.fabric, stale)
+        with contextlib.suppress(MachineError):  # nothing leads there any more
+            rewiring.remove_links(self.fabric, stale)
         for node in gone:
             lab.warm.scripts.pop(node.plan.name, None)  # one of that name that comes later draws anew
             with contextlib.suppress(LabError):  # what waits for a disk has no network any more

@@ -12,7 +12,7 @@ from pathlib import Path
 from netlab.backends.inside.nodes import NodeSpace
 from netlab.backends.inside.serving import log_of
 from netlab.errors import Fault, InputError
-from netlab.kernel import nft
+from netlab.kernel import nft, nft_swap
 from netlab.kernel.firewall import apply
 from netlab.kernel.namespace import entered
 from netlab.plan.model import Plan, PlannedNode
@@ -46,7 +46,7 @@ def apply_rules(nodes: Iterable[NodeSpace]) -> None:
         if node.plan.nft is not None:
             try:
                 with entered(node.network):
-                    nft.apply(node.plan.nft, node.plan.name)
+                    node.nft = nft_swap.put(node.plan.nft, node.plan.name)
             except InputError as error:
                 refused += error.faults
     if refused:

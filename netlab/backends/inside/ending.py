@@ -7,7 +7,8 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.backends.inside.conversation import signal_group
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _GRACE_SECONDS = 2.0
 _LAST_SECONDS = 10.0
 _PAUSE_SECONDS = 0.002
+_ENDED = ("Z", "X")
 
 
 def end_daemons(daemons: Iterable[Daemon]) -> None:
@@ -42,22 +44,76 @@ def end_daemons(daemons: Iterable[Daemon]) -> None:
 
 
 def end_node(lab: Supervisor, node: NodeSpace) -> None:
-    """End every process of a node, and let go of its namespaces; its cables are others' to remove."""
-    for conversation in lab.conversations:
-        if conversation.node == node.plan.name:
+    """End every process of a node, and let go of its namespaces; its cables are others' to remove.
+
+    Whoever follows its logs sees their last lines, and then the end.
+    """
+    found = _held(node)  # before a parent ends
+    talking = [conversation for conversation in lab.conversations if conversation.node == node.plan.name]
+    for conversation in talking:
+        if not conversation.follows:
             lab.signal_command(conversation, signal.SIGKILL)
     deadline = time.monotonic() + _LAST_SECONDS
-    while found := list(_processes(node)):
+    while found:
         for pid in found:
             lab.services.pop(pid, None)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            _signal(pid, signal.SIGKILL)
         if time.monotonic() > deadline:
             raise LabError(f"processes of node {node.plan.name} do not end", "they may wait for a disk")
         time.sleep(_PAUSE_SECONDS)
+        found = _held(node)
+    for conversation in talking:
+        if conversation.follows:
+            lab.signal_command(conversation, signal.SIGTERM)
     for descriptor in (node.network, node.mounts, node.uts):
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _held(node: NodeSpace) -> set[int]:
+    """Stop and return the processes of a node: those in its namespaces, and what descends from them.
+
+    A child may have namespaces of its own, and only its parents tell whose it is: so none ends before all
+    are stopped, and none that is stopped has another child.
+    """
+    stopped: set[int] = set()
+    while anew := descendants({*_processes(node), *stopped}, _parents()) - stopped:
+        for pid in anew:
+            _signal(pid, signal.SIGSTOP)
+        stopped |= anew
+    return stopped
+
+
+def descendants(roots: set[int], parents: Mapping[int, int]) -> set[int]:
+    """Return processes with all that descends from them; `parents` has each one's that runs."""
+    found, added = set(roots), set(roots)
+    while added:
+        added = {pid for pid, parent in parents.items() if parent in added} - found
+        found |= added
+    return found
+
+
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _pids() -> Iterator[int]:
+    """Yield all processes of the lab but this one, its first."""
+    for entry in os.listdir("/proc"):  # noqa: PTH208 — names are wanted
+        if entry.isdigit() and int(entry) != os.getpid():
+            yield int(entry)
+
+
+def _parents() -> dict[int, int]:
+    """Return the parent of each process that has not ended (proc_pid_stat(5))."""
+    found = {}
+    for pid in _pids():
+        with contextlib.suppress(OSError):
+            state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+            if state not in _ENDED:
+                found[pid] = int(parent)
+    return found
 
 
 def _processes(node: NodeSpace) -> Iterator[int]:
@@ -67,11 +123,9 @@ def _processes(node: NodeSpace) -> Iterator[int]:
         for name, descriptor in (("net", node.network), ("mnt", node.mounts), ("uts", node.uts))
         if descriptor is not None
     }
-    for entry in os.listdir("/proc"):  # noqa: PTH208 — names are wanted
-        if not entry.isdigit() or int(entry) == os.getpid():
-            continue
+    for pid in _pids():
         for name, stat in held.items():
             with contextlib.suppress(OSError):
-                if os.path.samestat(os.stat(f"/proc/{entry}/ns/{name}"), stat):  # noqa: PTH116 — one of many
-                    yield int(entry)
+                if os.path.samestat(os.stat(f"/proc/{pid}/ns/{name}"), stat):  # noqa: PTH116 — one of many
+                    yield pid
                     break

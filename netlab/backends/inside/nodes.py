@@ -8,12 +8,12 @@ import os
 import socket
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from netlab.backends.inside import authorities, laying
 from netlab.errors import LabError
-from netlab.kernel import process
+from netlab.kernel import nft_swap, process
 from netlab.kernel import syscalls as sc
 from netlab.kernel.seccomp import refuse_user_namespaces
 from netlab.plan.model import PlannedNode
@@ -40,7 +40,8 @@ class NodeSpace:
 
     In a container, `capabilities` are all that its processes keep, and `programs` the container's own;
     `first` is the pidfd of its first process, and `lost` says what became of it. `store` is the directory of
-    the files that the topology gives it: another one when these become others.
+    the files that the topology gives it: another one when these become others. `nft` is what its rules in
+    nft's language have made.
     """
 
     plan: PlannedNode
@@ -52,6 +53,7 @@ class NodeSpace:
     first: int | None = None
     lost: str = ""
     store: str = "given"
+    nft: nft_swap.Made = field(default_factory=nft_swap.Made)
 
     def prepare(self) -> None:
         """Make the node's mount and UTS namespaces, unless they are there.

@@ -33,7 +33,8 @@ def _words(modules: tuple[ModuleType, ...]) -> Iterator[str]:
     for module in modules:
         for name, value in sorted(vars(module).items()):
             if isinstance(value, type) and is_dataclass(value):
-                yield f"{name}({', '.join(f'{each.name}: {each.type}' for each in fields(value))})"
+                words = ", ".join(f"{each.name}: {each.type}" for each in fields(value))
+                yield f"{module.__name__}.{name}({words})"
 
 
 def pack(plan: Plan) -> bytes:
@@ -77,9 +78,10 @@ def read(descriptor: int) -> Plan:
         data = file.read()
     try:
         plan = pickle.loads(data)  # noqa: S301
+        if not isinstance(plan, Plan):
+            raise TypeError(f"it is {type(plan).__name__}")
     except Exception as error:  # whatever a damaged pickle provokes
         raise LabError(
             f"the plan cannot be read: {error}", "was the command interrupted? try again"
         ) from error
-    assert isinstance(plan, Plan)
     return plan

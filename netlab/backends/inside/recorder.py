@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,12 @@ class Files:
         opened = (self.out / capture.file).open(mode)
         self.made.add(capture.file)
         return cast(BinaryIO, opened)
+
+    def forget(self, names: set[str]) -> None:
+        """Remove files that were made for nothing."""
+        for name in names:
+            (self.out / name).unlink(missing_ok=True)
+        self.made -= names
 
 
 def launch(plan: Plan, out: Path, log: Path) -> tuple[daemons.Daemon, socket.socket]:
@@ -83,16 +90,19 @@ def _hear(recording: Recording, end: socket.socket, chosen: Files) -> None:
     message, (descriptor,) = received
     plan = parcel.read(descriptor)
     os.close(descriptor)
+    answer: channel.Message = {"number": message["number"]}
+    made = set(chosen.made)
     try:
         if message["do"] == "follow":
             recording.follow(plan, message["indexes"])
         else:
             recording.choose(plan.captures, chosen.open)
-        channel.send(end, {})
     except OSError as error:
+        chosen.forget(chosen.made - made)
         what = f"cannot write {error.filename}: {error.strerror}"
         hint = "move it away, or give the capture another name"
-        channel.send(end, {"error": channel.encode_error(MachineError(what, hint))})
+        answer["error"] = channel.encode_error(MachineError(what, hint))
+    channel.send(end, answer)
 
 
 def follow(control: socket.socket, plan: Plan, indexes: Mapping[str, int]) -> None:
@@ -107,17 +117,21 @@ def choose(control: socket.socket, plan: Plan) -> None:
 
 
 def _tell(control: socket.socket, message: channel.Message, plan: Plan) -> None:
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    number = time.monotonic_ns()
     with parcel.wrapped(plan) as descriptor:
-        channel.send(control, message, (descriptor,))
-    if not channel.wait(control, _ANSWER_SECONDS):
-        raise LabError(
-            f"the recorder has not answered for {_ANSWER_SECONDS:g} s", "the machine may be overloaded"
-        )
-    received = channel.receive(control)
-    if received is None:
-        raise LabError("the recorder has ended", "`netlab down` tells why")
-    if "error" in received[0]:
-        channel.raise_error(received[0]["error"])
+        channel.send(control, message | {"number": number}, (descriptor,))
+    answer: channel.Message = {}
+    while answer.get("number") != number:  # the answer to an earlier one may have come too late
+        if not channel.wait(control, max(0.0, deadline - time.monotonic())):
+            what = f"the recorder has not answered for {_ANSWER_SECONDS:g} s"
+            raise LabError(what, "the machine may be overloaded")
+        received = channel.receive(control)
+        if received is None:
+            raise LabError("the recorder has ended", "`netlab down` tells why")
+        answer = received[0]
+    if "error" in answer:
+        channel.raise_error(answer["error"])
 
 
 def finish(recorder: daemons.Daemon) -> None:

@@ -103,13 +103,18 @@ class Launch:
             write_files(node, service)
         self._sign()
         saying = []
-        for node, service in self.wanted:
-            daemon, waiting = start(node, service, self.services.around)
-            self.daemons.append(daemon)
-            if waiting is None:
-                saying.append(daemon)
-            else:
-                self.waiting.append(waiting)
+        try:
+            for node, service in self.wanted:
+                daemon, waiting = start(node, service, self.services.around)
+                self.daemons.append(daemon)
+                if waiting is None:
+                    saying.append(daemon)
+                else:
+                    self.waiting.append(waiting)
+        except BaseException:
+            for daemon in self.daemons:  # nobody waits for them any more
+                os.close(daemon.ready)
+            raise
         return saying
 
     def wait(self) -> dict[int, Daemon]:

@@ -140,6 +140,7 @@ class Supervisor:
     def _accept(self) -> None:
         assert self.listener is not None
         end, _ = self.listener.accept()
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, channel.LARGEST)  # its listener's is not its own
         user = channel.peer_user(end)
         if user in (0, os.geteuid()):
             self._converse(end)
@@ -275,7 +276,8 @@ class Supervisor:
         node = self._node(message).plan
         paths = building.logs_of(self.logs, node)
         conversation.pid = visits.copy_logs(paths, *output, follow=message["follow"])
-        conversation.follows = message["follow"]
+        if message["follow"]:
+            conversation.follows, conversation.node = True, node.name
 
     def do_info(self, conversation: Conversation, _: channel.Message, __: list[int]) -> None:
         """Tell what this lab is."""

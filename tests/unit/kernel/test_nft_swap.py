@@ -1,32 +1,28 @@
-"""In which tables rules of nft's language stand."""
+"""Which tables are those of rules in nft's language, as nft lists what is there."""
 
 from __future__ import annotations
 
-import pytest
+from netlab.kernel.nft_swap import Made, _made, _split
 
-from netlab.errors import Place
-from netlab.kernel.nft_swap import stands_in_ours, tables
-from netlab.topology.rules import RawRules
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("table ip x { chain in { } }", [("ip", "x")]),
-        ("table x {\n}\ntable inet y {\n}\n", [("ip", "x"), ("inet", "y")]),
-        ("add table ip6 mine; add chain ip6 mine in", [("ip6", "mine")]),
-        ("  add rule netdev filter in drop", [("netdev", "filter")]),
-        ("# table ip no\ndefine table = 3\n", []),
-        ("table inet netlab { chain mine { } }", [("inet", "netlab")]),
-    ],
-)
-def test_tables(text: str, found: list[tuple[str, str]]) -> None:
-    """Blocks and commands name them, by family, which is ip where none is said."""
-    rules = RawRules(text, Place("lab.yaml", 1, 1))
-    assert tables(rules) == found
-    assert stands_in_ours(rules) == (("inet", "netlab") in found)
+OURS = "table inet netlab {\n\tchain input {\n\t\ttcp flags rst drop\n\t}\n}\n"
+MINE = 'table ip mine {\n\tchain in {\n\t\tcounter comment "table ip no {"\n\t}\n}\n'
 
 
-def test_no_rules() -> None:
-    """No rules stand in no table."""
-    assert tables(None) == []
+def test_a_listing_is_split_into_its_tables() -> None:
+    """Each table has its own text; what nft remarks about one, and what its rules quote, is none."""
+    assert _split("") == {}
+    assert _split(OURS + "# Warning: table ip mine is managed by another\n" + MINE).keys() == {
+        ("inet", "netlab"),
+        ("ip", "mine"),
+    }
+    assert _split(MINE)["ip", "mine"] == MINE
+
+
+def test_what_is_new_is_theirs() -> None:
+    """A table that was there before is not, and to change it, or take it away, is told."""
+    before = _split(OURS)
+    assert _made(before, _split(OURS + MINE)) == Made((("ip", "mine"),))
+    assert _made(before, _split(OURS.replace("rst", "syn") + MINE)) == Made((("ip", "mine"),), mingled=True)
+    assert _made(before, {}) == Made(mingled=True)
+    assert _made({}, before) == Made(mingled=True), "netlab's own table is nobody else's"
+    assert _made({}, {}) == Made()

@@ -17,9 +17,10 @@ from netlab.plan import make_plan
 from netlab.plan.changes import compare
 from netlab.plan.keeping import keep_names
 from netlab.plan.model import Plan, PlannedNode, Port, Route, Rule, Switch
+from netlab.plan.restarts import why_restart
 from netlab.topology import load, parse
 from netlab.topology.given import GivenFile, Limits, Provisions, Startup
-from netlab.topology.model import DnsService
+from netlab.topology.model import DnsService, Zone
 from netlab.topology.recordings import Capture
 from netlab.topology.rules import RawRules
 
@@ -266,3 +267,13 @@ def test_every_field_counts(planned: Callable[[str], Plan], kind: type, name: st
     comparison = compare(old, _altered(old, kind, name, OTHERS.get((kind, name), "other")))
     assert comparison.changes or comparison.refusals
     assert known or comparison.refusals
+
+
+def test_a_note_names_a_few_zones() -> None:
+    """Thousands of zones that come make a line, not a book."""
+    old, new = (
+        DnsService(zones=tuple(Zone(f"z{number}.test", ()) for number in range(count))) for count in (1, 3001)
+    )
+    words = why_restart(old, new)
+    assert words.startswith("zone z1.test added, zone z2.test added")
+    assert words.endswith(", zone z10.test added, 2990 more")

@@ -18,6 +18,7 @@ from netlab.services.dns import Authority
 from netlab.topology import load, parse
 from netlab.topology.faults import Faults
 from netlab.topology.model import DnsService, Record, Topology, Zone
+from netlab.topology.records import check_together
 from netlab.topology.zonefile import Target, entries
 
 ORIGIN = "lab.test"
@@ -324,3 +325,43 @@ def test_a_node_may_be_taken_away_from_a_lab_whose_zones_name_it(root: Path, tmp
     path = tmp_path / "lab.yaml"
     path.write_text(f"extends: {root}/topologies/web.yaml\nnodes: {{web: null}}\n")
     assert zones(load(path))
+
+
+@pytest.mark.parametrize(
+    ("line", "blank"),
+    [
+        ("ns 300 AX 10.0.0.53", False),
+        ("mx AX 10.0.0.53", False),
+        ("a AX 10.0.0.53", False),
+        ("txt AX words", False),
+        ("NS ns.lab.test.", True),
+        ("MX 10 mail", True),
+        ("A 10.0.0.1", True),
+        ('TXT "words"', True),
+    ],
+)
+def test_a_type_in_the_owners_place(line: str, blank: bool) -> None:
+    """A forgotten blank is told by the data that follows; a host may be called as a type is."""
+    with pytest.raises(InputError, match="unknown record type") as raised:
+        told(line + "\n")
+    assert ("begin the line with a blank" in str(raised.value)) == blank
+
+
+def test_class_1_is_in() -> None:
+    """RFC 3597, section 5: a class by its number; the others are none of a lab's."""
+    assert told("www 60 CLASS1 A 10.0.0.1\n") == told("www 60 IN A 10.0.0.1\n")
+    with pytest.raises(InputError, match="a record of class CLASS3"):
+        told("www class3 A 10.0.0.1\n")
+
+
+def test_one_ttl_for_one_set() -> None:
+    """RFC 2181, section 5.2: of one name and type; other types may have others."""
+
+    def check(text: str) -> None:
+        faults = Faults("zone", text)
+        check_together(entries(text, "", Target(ORIGIN, "lab.test", "builtin"), faults), ORIGIN, faults)
+        faults.check()
+
+    check("www 300 A 10.0.0.1\nWWW 300 A 10.0.0.2\nwww 60 AAAA ::1\n")
+    with pytest.raises(InputError, match=r"records A of 'WWW.lab.test.' have two TTLs, 300 s and 600 s"):
+        check("www 300 A 10.0.0.1\nWWW 600 A 10.0.0.2\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -33,10 +34,22 @@ def test_what_is_cut_off(root: Path) -> None:
     os.close(reading)
 
 
+def test_what_is_no_plan() -> None:
+    """Something else, whole, is an error in the same words."""
+    reading, writing = os.pipe()
+    os.write(writing, pickle.dumps([1]))
+    os.close(writing)
+    with pytest.raises(LabError, match="the plan cannot be read: it is list"):
+        parcel.read(reading)
+    os.close(reading)
+
+
 def test_the_language_is_that_of_the_classes() -> None:
     """It tells every field of every class that a plan is made of."""
     words = list(parcel._words((parcel.planned, parcel.model)))
-    assert any(word.startswith("Port(node: str, interface: str, mac: str") for word in words)
+    assert any(
+        word.startswith("netlab.plan.model.Port(node: str, interface: str, mac: str") for word in words
+    )
     module = ModuleType("other")
 
     @dataclass
@@ -44,5 +57,5 @@ def test_the_language_is_that_of_the_classes() -> None:
         node: str
 
     module.Port = Port  # type: ignore[attr-defined]
-    assert list(parcel._words((module,))) == ["Port(node: str)"]
+    assert list(parcel._words((module,))) == ["other.Port(node: str)"]
     assert parcel.language() == parcel.language()
