@@ -31,7 +31,8 @@ def apply_command(
 ) -> None:
     """Bring the lab that `netlab up` started to what TOPOLOGY says now, touching only what differs.
 
-    All of it is done, or nothing. --seed and --backend are to be what they were for `up`.
+    All of it is done, or nothing, also when this command is broken off. --seed and --backend are to be what
+    they were for `up`.
 
     \b
     Examples:
@@ -47,7 +48,9 @@ def apply_command(
     running = lab.attach(_known(called, lab.running(), given=name is not None))
     if name is not None:
         plan = replace(plan, name=running.info["name"])
-    with console.patiently("the lab is being changed, or put back"), console.progress("changing the lab …"):
+    # What the lab has begun it brings to its end, whoever waits for it.
+    going = console.patiently("the lab is being changed, or put back", "leaves it to that")
+    with going, console.progress("changing the lab …"):
         changes = running.apply(plan, dry=dry_run)
     if as_json:
         told = [asdict(change) | {"text": str(change)} for change in changes]

@@ -198,8 +198,8 @@ def note_in_place(text: str) -> None:
 
 
 @contextlib.contextmanager
-def patiently(what: str) -> Iterator[None]:
-    """Let a first Ctrl-C only note that `what` goes on; a second one interrupts."""
+def patiently(what: str, second: str = "breaks it off") -> Iterator[None]:
+    """Let a first Ctrl-C only note that `what` goes on; a second one interrupts, and does what is said."""
     before = signal.getsignal(signal.SIGINT)
     if before == signal.SIG_IGN:
         yield
@@ -207,7 +207,7 @@ def patiently(what: str) -> Iterator[None]:
 
     def first(*_: object) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        note(f"{what}; Ctrl-C once more breaks it off")
+        note(f"{what}; Ctrl-C once more {second}")
 
     signal.signal(signal.SIGINT, first)
     try:

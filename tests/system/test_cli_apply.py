@@ -85,7 +85,7 @@ def test_what_it_refuses(desk: Desk) -> None:
     done = desk.netlab("apply", "mine.yaml")
     assert done.returncode == 3
     assert done.stderr == (
-        "netlab: web: sysctl net.ipv4.no_such_thing added (1): "
+        "netlab: the step 'web: sysctl net.ipv4.no_such_thing added (1)' failed: "
         "this kernel has no net.ipv4.no_such_thing to set in web (nothing was changed) — see `sysctl -a`\n"
     )
     write(desk, more="  web: {nft: 'table ip x { broken'}\n")

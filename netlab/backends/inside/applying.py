@@ -363,7 +363,7 @@ def _failure(error: BaseException, step: str, problems: Sequence[str]) -> BaseEx
         error = LabError(f"{error.filename or 'the machine'}: {error.strerror}", "see `netlab doctor`")
     if not isinstance(error, NetlabError):
         return error
-    what = f"{step}: {error.what} ({end})"
+    what = f"the step '{step}' failed: {error.what} ({end})"
     if isinstance(error, ServiceError):
         return ServiceError(what, error.hint, error.log)
     return type(error)(what, error.hint)
