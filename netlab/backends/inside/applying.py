@@ -20,6 +20,7 @@ from netlab.backends.inside.altering import Step
 from netlab.backends.inside.ending import end_node
 from netlab.backends.inside.nodes import NodeSpace
 from netlab.backends.inside.restarting import Services
+from netlab.backends.inside.retuning import Parameters
 from netlab.errors import InputError, LabError, NetlabError, ServiceError, UsageError
 from netlab.kernel import namespace, nft, nft_swap
 from netlab.plan.changes import Change, Comparison, compare
@@ -140,6 +141,8 @@ class _Applying:
             os.close(self.fabric)
             raise _failure(error, self._named(done[-1]), problems) from error
         self._commit()
+        for step in done:
+            step.settle()
         os.close(self.fabric)
 
     def _undo(self, done: Sequence[Step]) -> list[str]:
@@ -196,7 +199,7 @@ class _Applying:
         for node, old, new in self._stay():
             yield from altering.rules(node, old, new)
             yield from altering.raw_rules(node, old, new)
-            yield from altering.Parameters(node, old, new).step()
+            yield from Parameters(node, old, new).step()
             yield from altering.files(node, old, new)
         services = Services(self.lab, tuple(self._stay()))
         yield Step("", ("service",), services.stop, services.start_again)
