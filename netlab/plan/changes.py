@@ -22,7 +22,7 @@ from netlab.topology.recordings import Capture
 
 _LATER = "for what starts from now on"
 # What interfaces take on as they are made, and no more once they have an address.
-_AS_MADE = re.compile(r"-?net\.(ipv4|ipv6)\.(conf|neigh)\.default\.")
+_AS_MADE = re.compile(r"-?net\.(ipv[46]\.(conf|neigh)\.default\.|ipv6\.conf\..+\.addr_gen_mode$)")
 _NEW_START = "end the lab and start it again: netlab down, netlab up"
 
 _T = TypeVar("_T")

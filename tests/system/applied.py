@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import subprocess
@@ -14,7 +13,8 @@ from netlab import lab, topology
 from netlab.lab import Lab
 from netlab.plan import make_plan
 from netlab.plan.model import Plan
-from tests.system.harness import ROOT, children, init_of
+from tests.system.harness import ROOT, init_of, read, read_stat
+from tests.system.harness import processes as every_process
 
 TOPOLOGIES = ROOT / "topologies"
 
@@ -71,14 +71,12 @@ def fabric() -> list[str]:
 
 def processes() -> list[str]:
     """Return the command lines of all processes of the lab; what has ended has none."""
-    found, todo = [], [init_of(os.getpid())]
-    while todo:
-        pid = todo.pop()
-        todo += children(pid)
-        with contextlib.suppress(OSError):
-            if line := Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(line.replace(b"\0", b" ").decode())
-    return sorted(found)
+    parents = {pid: int(stat[1][1]) for pid in every_process() if (stat := read_stat(pid))}
+    inside = {init_of(os.getpid())}
+    while more := {pid for pid, parent in parents.items() if parent in inside} - inside:
+        inside |= more
+    lines = (read(pid, "cmdline") for pid in inside)
+    return sorted(line.replace(b"\0", b" ").decode() for line in lines if line)
 
 
 def look(running: Lab, node: str) -> list[str]:

@@ -105,7 +105,7 @@ SWITCHES = [
     ("true", f"{ONE.format(0)}, {FORWARD.format(1)}"),
     ("true", f"{ONE.format(1)}, {FORWARD.format(0)}"),
     ("false", "net.ipv6.conf.all.forwarding: 1, net.ipv6.conf.eth1.forwarding: 0"),
-    ("false", "net.ipv6.conf.all.addr_gen_mode: 1"),
+    ("false", "net.ipv4.conf.all.ignore_routes_with_linkdown: 1"),
 ]
 
 

@@ -22,7 +22,6 @@ _SWEEPING = {
     "net.ipv4.conf.all.ignore_routes_with_linkdown": "net.ipv4.conf.{}.ignore_routes_with_linkdown",
     "net.ipv6.conf.all.forwarding": "net.ipv6.conf.{}.forwarding",
     "net.ipv6.conf.all.disable_ipv6": "net.ipv6.conf.{}.disable_ipv6",
-    "net.ipv6.conf.all.addr_gen_mode": "net.ipv6.conf.{}.addr_gen_mode",
     "net.ipv6.conf.all.ignore_routes_with_linkdown": "net.ipv6.conf.{}.ignore_routes_with_linkdown",
 }
 # What forwards believes no redirects.

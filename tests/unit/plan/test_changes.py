@@ -107,7 +107,14 @@ def test_another_seed(planned: Callable[[str], Plan]) -> None:
         comparison.check()
 
 
-@pytest.mark.parametrize("key", ["net.ipv4.conf.default.accept_redirects", "net.ipv6.neigh.default.gc_stale_time"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "net.ipv4.conf.default.accept_redirects",
+        "net.ipv6.neigh.default.gc_stale_time",
+        "net.ipv6.conf.all.addr_gen_mode",
+    ],
+)
 def test_what_interfaces_take_on_as_they_are_made(planned: Callable[[str], Plan], key: str) -> None:
     """To give, change or take back what reaches no interface that is there takes a new start."""
     texts = [f"nodes: {{a: {{sysctls: {{{words}}}}}, b: }}" for words in ("", f"{key}: 0", f"{key}: 1")]
