@@ -35,6 +35,7 @@ _PASSING = (
 _PASSING_FABRIC = (
     *_PASSING,
     (r"(?m)^[0-9]+: ", ""),
+    (r" state LOWERLAYERDOWN", " state DOWN"),
     (r" (gc_timer|hello_timer|tcn_timer|[a-z_]*_timer) +[0-9.]+", ""),
     (r" (port_id|port_no|designated_port) [0-9a-fx]+", ""),
 )
