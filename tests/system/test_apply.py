@@ -455,7 +455,7 @@ nodes:
     firewall: [{protocol: tcp, port: 80, verdict: drop}]
     nft: "table ip x { chain in { type filter hook input priority 10; counter; }; }"
     files: {/etc/motd: "other\\n", /srv/given: "1"}
-  extra: {interfaces: {far: }, start: [[sh, -c, "exit STATUS"]]WHAT}
+  extra: {interfaces: {far: }, start: [[sh, -c, "setsid sleep 300 & exit STATUS"]]WHAT}
 """
 BEFORE = """
 nodes:
