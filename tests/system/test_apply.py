@@ -487,7 +487,7 @@ BROKEN: list[tuple[str, type[NetlabError], str]] = [
 def test_a_change_that_fails_changes_nothing(tmp_path: Path) -> None:
     """Whatever step it is that fails, every node, service and packet is as it was, and the error says so."""
     with started(BEFORE, tmp_path) as lab, contextlib.ExitStack() as stack:
-        Held(lab, ("client", "web"), "10.0.0.80", stack)  # web's port 7 is taken
+        Held(lab, ("client", "web"), "10.0.0.80", stack).assert_alive()  # web's port 7 is taken
         before, info = looks(lab), lab.info
         assert "first" in before["web"]
         for text, kind, words in BROKEN:
