@@ -6,6 +6,7 @@ Counterpart: `netlab.backends.inside.applying`, which makes them. Names and numb
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
@@ -20,6 +21,8 @@ from netlab.topology.model import DnsService
 from netlab.topology.recordings import Capture
 
 _LATER = "for what starts from now on"
+# What interfaces take on as they are made, and no more once they have an address.
+_AS_MADE = re.compile(r"-?net\.(ipv[46]\.(conf|neigh)\.default\.|ipv6\.conf\..+\.addr_gen_mode$)")
 _NEW_START = "end the lab and start it again: netlab down, netlab up"
 
 _T = TypeVar("_T")
@@ -208,6 +211,10 @@ def _node_refusals(old: PlannedNode, new: PlannedNode) -> Iterator[str]:
             yield f"{new.name}: start-up commands, which run as a node comes up"
         else:
             yield f"{new.name}: {name} {said(before)} → {said(after)}"
+    sysctls = tuple(dict(one.sysctls) for one in given)
+    for key in dict.fromkeys([*sysctls[0], *sysctls[1]]):
+        if _AS_MADE.match(key) and sysctls[0].get(key) != sysctls[1].get(key):
+            yield f"{new.name}: sysctl {key}, which interfaces take on as they are made"
     ports = ({port.interface: port for port in node.ports} for node in (old, new))
     for one, other in _both(*ports):
         for name, before, after in _others(one, other, _PORT):

@@ -19,9 +19,9 @@ from netlab.report.dissect import dissect
 from netlab.report.headers import Icmp
 from netlab.report.pcapng import read_capture
 from tests.system.applied import fails, look, looks, out, plan, started
-from tests.system.harness import make_token, marked, requires, wait_for
+from tests.system.harness import init_of, make_token, marked, requires, wait_for
 
-pytestmark = requires("ip", "nft", "curl", "dig", "ping")
+pytestmark = requires("ip", "nft", "nsenter", "curl", "dig", "ping")
 
 PING = "ping -c 1 -W 10 "
 VAIN = "ping -c 1 -W 0.3 "  # what must not come need not be waited for
@@ -51,7 +51,7 @@ nodes:
 """
 TURNED = """
 resolver: none
-networks: {lan: {subnet: 10.0.0.0/24}, far: {subnet: none, subnet6: auto}, end: 10.9.0.0/16}
+networks: {lan: {subnet: 10.0.0.0/24, kind: hub}, far: {subnet: none, subnet6: auto}, end: 10.9.0.0/16}
 nodes:
   client: {interfaces: {far: , lan: {address: 10.0.0.10, up: false}, end: }, default: none}
   dns: {interfaces: {lan: 10.0.0.53}, services: {dns: {zones: {lab.test: {www: 192.0.2.81}}}}}
@@ -77,11 +77,75 @@ def test_applied_is_as_started() -> None:
     for text in (WEB, GROWN, TURNED, SMALL):
         with started(text) as running:
             fresh.append(looks(running))
-            assert all(len(look) > 500 for node, look in fresh[-1].items() if node != "info")
+            assert all(len(fresh[-1][node]) > 500 for node in running.nodes)
     with started(WEB) as running:
         for text, expected in zip((GROWN, TURNED, SMALL, WEB), (*fresh[1:], fresh[0]), strict=True):
             assert running.apply(plan(text))
             assert looks(running) == expected
+
+
+SWITCHED = """
+networks: {{lan: 10.0.0.0/24, far: {{subnet: 10.1.0.0/24, subnet6: auto}}}}
+nodes:
+  p: {{interfaces: {{lan: , far: }}}}
+  r: {{interfaces: {{lan: , far: }}, router: {router}, sysctls: {{{sysctls}}}}}
+{more}
+"""
+ALL, ONE = "net.ipv4.conf.all.forwarding: {}", "net.ipv4.conf.eth0.forwarding: {}"
+FORWARD = "net.ipv4.ip_forward: {}"
+# A router or not, and what the file says of forwarding.
+SWITCHES = [
+    ("true", ALL.format(1)),
+    ("true", ""),
+    ("false", ALL.format(1)),
+    ("true", ONE.format(0)),
+    ("false", ONE.format(0)),
+    ("false", ""),
+    ("false", f"{ONE.format(1)}, {ALL.format(0)}"),
+    ("true", f"{ONE.format(0)}, {FORWARD.format(1)}"),
+    ("true", f"{ONE.format(1)}, {FORWARD.format(0)}"),
+    ("false", "net.ipv6.conf.all.forwarding: 1, net.ipv6.conf.eth1.forwarding: 0"),
+    ("false", "net.ipv4.conf.all.ignore_routes_with_linkdown: 1"),
+]
+
+
+def forwarding(lab: Lab) -> list[str]:
+    """Return the parameters of the node r."""
+    return [line for line in look(lab, "r") if line.startswith("/proc/sys")]
+
+
+def test_what_sets_others() -> None:
+    """Parameters that set others, given, changed and taken back, end as in a lab that starts with them.
+
+    Where a later step fails, all of them are what they were.
+    """
+    texts = [SWITCHED.format(router=router, sysctls=words, more="") for router, words in SWITCHES]
+    fresh = []
+    for text in texts:
+        with started(text) as lab:
+            fresh.append(forwarding(lab))
+    failing = "  x: {interfaces: {far: }, start: [[sh, -c, 'exit 3']]}"
+    with started(texts[-1]) as lab:
+        for at in [*range(len(texts)), *range(0, len(texts), 2), *range(len(texts) - 1, -1, -3)]:
+            before = forwarding(lab)
+            router, words = SWITCHES[at]
+            with pytest.raises(ServiceError, match="nothing was changed"):
+                lab.apply(plan(SWITCHED.format(router=router, sysctls=words, more=failing)))
+            assert forwarding(lab) == before
+            lab.apply(plan(texts[at]))
+            assert forwarding(lab) == fresh[at], SWITCHES[at]
+
+
+def test_files_that_come_and_go_leave_nothing_open() -> None:
+    """The supervisor holds no more descriptors after many changes than after the first."""
+    texts = [f"nodes: {{a: {{files: {{/srv/{name}: x}}}}, b: }}" for name in ("foo", "bar")]
+    with started(texts[0]) as lab:
+        held = []
+        for at in range(1, 11):
+            assert out(lab, "a", "cat /srv/foo /srv/bar 2>/dev/null || true") == "x"
+            assert lab.apply(plan(texts[at % 2]))
+            held.append(len(list(Path(f"/proc/{init_of(os.getpid())}/fd").iterdir())))
+        assert held == held[:1] * 10
 
 
 # -- touching only what differs ----------------------------------------------------------------------------
@@ -305,7 +369,9 @@ def test_nodes_come_and_go(lab: Lab, held: Held) -> None:
     following = lab.logs("three", 1, follow=True)
     # A shell that the command forked, what it left behind, and the script: found by their arguments.
     assert wait_for(lambda: len(marked(token)) >= 3)
-    assert changes(lab) == ["node three removed"]
+    # What goes is out of the network before what comes starts.
+    alone = "  four: {interfaces: {lan: 10.0.0.104}, start: [[sh, -c, '! ping -c 1 -W 1 10.0.0.103']]}"
+    assert changes(lab, more=alone) == ["node three removed", "node four added"]
     assert running.wait(10) == 137
     assert script.wait(10) == 137
     assert following.wait(10) == 0
@@ -392,7 +458,7 @@ nodes:
     firewall: [{protocol: tcp, port: 80, verdict: drop}]
     nft: "table ip x { chain in { type filter hook input priority 10; counter; }; }"
     files: {/etc/motd: "other\\n", /srv/given: "1"}
-  extra: {interfaces: {far: }, start: [[sh, -c, "exit STATUS"]]WHAT}
+  extra: {interfaces: {far: }, start: [[sh, -c, "setsid sleep 300 & exit STATUS"]]WHAT}
 """
 BEFORE = """
 nodes:
@@ -424,7 +490,7 @@ BROKEN: list[tuple[str, type[NetlabError], str]] = [
 def test_a_change_that_fails_changes_nothing(tmp_path: Path) -> None:
     """Whatever step it is that fails, every node, service and packet is as it was, and the error says so."""
     with started(BEFORE, tmp_path) as lab, contextlib.ExitStack() as stack:
-        Held(lab, ("client", "web"), "10.0.0.80", stack)  # web's port 7 is taken
+        Held(lab, ("client", "web"), "10.0.0.80", stack).assert_alive()  # web's port 7 is taken
         before, info = looks(lab), lab.info
         assert "first" in before["web"]
         for text, kind, words in BROKEN:

@@ -1,6 +1,7 @@
-"""What changes in a node that stays: kernel parameters, rules and files, each with the way back.
+"""What changes in a node that stays: rules and files, each with the way back.
 
-`applying` puts these steps in order, with those of the network (`netlab.rewiring`) and of the services.
+`applying` puts these steps in order, with those of `retuning`, of the network (`netlab.rewiring`) and of the
+services.
 """
 
 from __future__ import annotations
@@ -8,14 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netlab.backends.inside.nodes import FILES, NodeSpace, write_files
-from netlab.errors import MachineError
 from netlab.kernel import namespace, nft_swap, refiltering
 from netlab.plan.model import PlannedNode
-from netlab.rewiring import remade
 from netlab.topology.given import GivenFile
 
 
@@ -23,101 +22,15 @@ from netlab.topology.given import GivenFile
 class Step:
     """A part of a change; `undo` is right whether `do` came to its end, broke off, or did nothing.
 
-    `subject` and `aspects` are those of the changes that it makes.
+    `subject` and `aspects` are those of the changes that it makes. `settle` lets go of what only `undo`
+    needed, once no step can fail any more; it raises nothing.
     """
 
     subject: str
     aspects: tuple[str, ...]
     do: Callable[[], None]
     undo: Callable[[], None] = lambda: None
-
-
-# -- kernel parameters -----------------------------------------------------------------------------------
-
-# To write one of these sets others of all interfaces too.
-_SWEEPING = {
-    "net.ipv4.ip_forward",
-    "net.ipv4.conf.all.forwarding",
-    "net.ipv6.conf.all.forwarding",
-    "net.ipv6.conf.all.disable_ipv6",
-}
-_SWEPT = ("net.ipv4.conf.", "net.ipv6.conf.")
-
-
-@dataclass(slots=True)
-class Parameters:
-    """The kernel parameters of a node, but those of interfaces that are made anew, which get theirs then."""
-
-    node: NodeSpace
-    old: PlannedNode
-    new: PlannedNode
-    before: list[tuple[str, str]] = field(default_factory=list)
-
-    def step(self) -> Iterator[Step]:
-        """Yield the step, if there is anything to do."""
-        if self._wanted():
-            yield Step(self.new.name, ("sysctl", "forwarding"), self.do, self.undo)
-
-    def _wanted(self) -> dict[str, str | None]:
-        """Return what is to be written, by key as `write_sysctl` has it; None for what goes."""
-        old, new = _effective(self.old), _effective(self.new)
-        anew = _interfaces_anew(self.old, self.new)
-        keys = [key for key in (*new, *old) if old.get(key) != new.get(key)]
-        if any(key.removeprefix("-") in _SWEEPING for key in keys):
-            keys += [key for key in new if key.startswith(_SWEPT)]
-        return {key: new.get(key) for key in keys if not anew & set(key.split("."))}
-
-    def do(self) -> None:
-        """Write them; those that are no longer given become what a new node would have."""
-        wanted = self._wanted()
-        unsaid = [key for key, value in wanted.items() if value is None]
-        usual = _usual(unsaid, {port.interface for port in self.old.ports}) if unsaid else {}
-        with namespace.entered(self.node.network):
-            for key, given in wanted.items():
-                value = usual[key] if given is None else given
-                if (found := namespace.read_sysctl(key)) is not None:
-                    self.before.append((key, found))
-                namespace.write_sysctl(key, value, self.new.name)
-
-    def undo(self) -> None:
-        """Write what was there."""
-        with namespace.entered(self.node.network):
-            for key, value in self.before:
-                namespace.write_sysctl(key, value, self.new.name)
-
-
-def _effective(node: PlannedNode) -> dict[str, str]:
-    """Return a node's parameters as the kernel has them in the end: of one key, the last."""
-    found: dict[str, tuple[str, str]] = {}
-    for key, value in node.sysctls:
-        found[key.removeprefix("-")] = (key, value)
-    return dict(found.values())
-
-
-def _interfaces_anew(old: PlannedNode, new: PlannedNode) -> set[str]:
-    before, after = ({port.interface: port for port in node.ports} for node in (old, new))
-    both = before.keys() & after.keys()
-    return (before.keys() ^ after.keys()) | {name for name in both if remade(before[name], after[name])}
-
-
-def _usual(keys: Sequence[str], interfaces: set[str]) -> dict[str, str]:
-    """Return what parameters are in a namespace that nobody has touched; an interface's is the default's."""
-    found = {}
-    made = namespace.make(["a node as the kernel makes it"])
-    try:
-        for descriptor in made.values():
-            with namespace.entered(descriptor):
-                for key in keys:
-                    words = ["default" if word in interfaces else word for word in key.split(".")]
-                    value = namespace.read_sysctl(".".join(words))
-                    if value is None:
-                        raise MachineError(
-                            f"{key} cannot be taken back: the kernel does not tell what it was"
-                        )
-                    found[key] = value
-    finally:
-        namespace.close(made)
-    return found
+    settle: Callable[[], None] = lambda: None
 
 
 # -- rules -----------------------------------------------------------------------------------------------
@@ -187,7 +100,7 @@ def files(node: NodeSpace, old: PlannedNode, new: PlannedNode) -> Iterator[Step]
         )
     elif node.mounts is not None:
         anew = _Remount(node)
-        yield _once(new.name, ("file",), anew.do, anew.undo)
+        yield replace(_once(new.name, ("file",), anew.do, anew.undo), settle=anew.settle)
 
 
 def paths(given: Sequence[GivenFile]) -> list[str]:
@@ -238,13 +151,21 @@ class _Remount:
             raise
 
     def undo(self) -> None:
-        for descriptor in (self.node.mounts, self.node.uts):
-            if descriptor is not None:
-                os.close(descriptor)
+        _close((self.node.mounts, self.node.uts))
         self._put_back()
+
+    def settle(self) -> None:
+        """Let go of what was before: it lasts as long as what runs in it."""
+        _close(self.before[:2])
 
     def _put_back(self) -> None:
         self.node.mounts, self.node.uts, self.node.store = self.before
+
+
+def _close(descriptors: Sequence[int | None]) -> None:
+    for descriptor in descriptors:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _fresh_store(directory: Path) -> str:

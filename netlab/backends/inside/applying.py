@@ -21,6 +21,7 @@ from netlab.backends.inside.altering import Step
 from netlab.backends.inside.ending import end_node
 from netlab.backends.inside.nodes import NodeSpace
 from netlab.backends.inside.restarting import Services
+from netlab.backends.inside.retuning import Parameters
 from netlab.errors import InputError, LabError, MachineError, NetlabError, ServiceError, UsageError
 from netlab.kernel import namespace, nft, nft_swap
 from netlab.plan.changes import Change, Comparison, compare
@@ -162,6 +163,8 @@ class _Applying:
                 problems = self._undo(done)
                 raise _failure(error, self._named(done[-1]), problems) from error
             self._commit()
+            for step in done:
+                step.settle()
         finally:
             os.close(self.fabric)
 
@@ -220,7 +223,7 @@ class _Applying:
         for node, old, new in self._stay():
             yield from altering.rules(node, old, new)
             yield from altering.raw_rules(node, old, new)
-            yield from altering.Parameters(node, old, new).step()
+            yield from Parameters(node, old, new).step()
             yield from altering.files(node, old, new)
         services = Services(self.lab, tuple(self._stay()))
         yield Step("", ("service",), services.stop, services.start_again)

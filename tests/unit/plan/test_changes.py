@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
@@ -105,6 +106,24 @@ def test_another_seed(planned: Callable[[str], Plan]) -> None:
     assert comparison.refusals == ("seed 2012 → 7",)
     with pytest.raises(UsageError, match=r"a new start: seed 2012 → 7 — .*give --seed and --backend"):
         comparison.check()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "net.ipv4.conf.default.accept_redirects",
+        "net.ipv6.neigh.default.gc_stale_time",
+        "net.ipv6.conf.all.addr_gen_mode",
+    ],
+)
+def test_what_interfaces_take_on_as_they_are_made(planned: Callable[[str], Plan], key: str) -> None:
+    """To give, change or take back what reaches no interface that is there takes a new start."""
+    texts = [f"nodes: {{a: {{sysctls: {{{words}}}}}, b: }}" for words in ("", f"{key}: 0", f"{key}: 1")]
+    plans_ = [planned(text) for text in texts]
+    for old, new in itertools.permutations(plans_, 2):
+        (refusal,) = compare(old, new).refusals
+        assert refusal == f"a: sysctl {key}, which interfaces take on as they are made"
+    assert not compare(plans_[1], planned(texts[1].replace("b: }", "b: , c: }"))).refusals
 
 
 def _as(old: Plan, node: PlannedNode) -> PlannedNode:
