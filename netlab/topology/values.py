@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from difflib import get_close_matches
 
+from netlab.topology import slips
 from netlab.topology.faults import Faults, Mark, shown
 from netlab.topology.reader import Mapping, Scalar, Sequence, Value
 
@@ -64,6 +65,9 @@ def fields(
     value: Value | None, keys: Collection[str], expected: str, faults: Faults
 ) -> dict[str, Value] | None:
     """Return a mapping with a fixed set of keys, without those left empty; unknown keys are faults."""
+    if isinstance(value, Scalar) and (meant := slips.glued(value.text)) and meant[0] in keys:
+        faults.add(value.mark, *slips.unglued(*meant))
+        return None
     found = entries(value, expected, faults)
     if found is None:
         return None
