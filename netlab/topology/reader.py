@@ -223,7 +223,7 @@ class _Composer:
         parent.entries.append((key, value))
 
     def _unglued(self, key: Scalar, empty: Scalar) -> tuple[Scalar, Scalar] | None:
-        """Return the entry that a word alone in braces is meant as, as {lan:10.0.0.1}; None: it is no such."""
+        """Return the entry that a word alone in braces is meant as, as {lan:10.0.0.1}, or None."""
         mark = key.mark
         is_plain, is_alone = mark.width == len(key.text), empty.mark.column == mark.column + mark.width
         meant = slips.glued(key.text) if is_plain and is_alone else None
@@ -266,7 +266,7 @@ class _Composer:
         return Scalar(self._mark(event), event.value, kind)
 
     def _kind(self, text: str, implicit: tuple[bool, bool]) -> str:
-        """Return what YAML takes a plain word for; keys too are asked for, which is cheaper than to know them."""
+        """Return what YAML takes a plain word for; keys too, for nothing, which is cheaper."""
         kind = self._resolve(yaml.ScalarNode, text, implicit).removeprefix(_STANDARD_TAG)
         if kind == "str" and text[:1] in _BEGINS_NUMBER and _NUMBER.fullmatch(text):
             return "float"

@@ -43,9 +43,9 @@ def before(lines: Sequence[str], stop: int, problem: str) -> Slip | None:
             return found._replace(line=number)
     if "mapping values" in problem or "expected ':'" in problem:
         for number in range(stop, max(-1, stop - _LINES_BEFORE - 1), -1):
-            if found := _GLUED_LINE.fullmatch(lines[number]):
-                what, hint = unglued(found["key"], found["value"])
-                return Slip(found.start("slip"), len(found["slip"]), what, hint, number)
+            if words := _GLUED_LINE.fullmatch(lines[number]):
+                what, hint = unglued(words["key"], words["value"])
+                return Slip(words.start("slip"), len(words["slip"]), what, hint, number)
     return None
 
 
