@@ -8,8 +8,12 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from netlab.errors import NetlabError
+
+if TYPE_CHECKING:
+    import click
 
 _INTERNAL_FAULT = 70  # EX_SOFTWARE of sysexits.h
 _COMPLETE = "_NETLAB_COMPLETE"  # what the shell's completion script sets
@@ -58,9 +62,24 @@ def _invoke(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption) and "--" not in arguments:
+            error = _with_dashes(error)
         error.show()
         return error.exit_code
     return status if isinstance(status, int) else 0
+
+
+def _with_dashes(error: click.NoSuchOption) -> click.NoSuchOption:
+    """Return the error with where options of a command in a node stand: most likely this is one of them."""
+    from click import NoSuchOption
+
+    if error.ctx is None or all(one.name != "command" for one in error.ctx.command.params):
+        return error
+    names = "NODE" if error.ctx.command.name == "exec" else "TOPOLOGY NODE"
+    usage = f"{error.ctx.command_path} {names} -- COMMAND {error.option_name}"
+    hint = f"if it is the command's own, write -- before the command, as in `{usage}`."
+    said = f"{error.message.rstrip('.')} — {hint}"
+    return NoSuchOption(error.option_name, said, error.possibilities, error.ctx)
 
 
 def _prepare() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from difflib import get_close_matches
 
 import click
 
@@ -44,6 +45,17 @@ class Verbs(click.Group):
             return None
         command: click.Command = getattr(importlib.import_module(VERBS[cmd_name]), f"{cmd_name}_command")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb; one that is not there is told with the nearest that is."""
+        name = args[0]
+        if name in VERBS or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        close = get_close_matches(name.lower(), VERBS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(VERBS)}"
+        raise click.UsageError(f"no such command {name!r} — {hint}", ctx)
 
 
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -9,13 +9,17 @@ import click
 from netlab.cli import console
 
 _FORMATS = ("text", "mermaid", "dot", "svg")
+# Ending of a file → how it is drawn, unless --format says so.
 _ENDINGS = {
+    "": "text",
+    ".txt": "text",
     ".mmd": "mermaid",
     ".mermaid": "mermaid",
     ".dot": "dot",
     ".gv": "dot",
     ".svg": "svg",
 }
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".ps")  # as Graphviz makes them
 
 
 @click.command("graph", short_help="Draw a lab from its file: text, Mermaid, DOT or SVG.")
@@ -24,7 +28,7 @@ _ENDINGS = {
     "--format",
     "form",
     type=click.Choice(_FORMATS),
-    help="How to draw; default: what the ending of --out says (.mmd, .dot, .svg), else text.",
+    help="How to draw; default: what the ending of --out says (.svg, .mmd, .dot, .txt), else text.",
 )
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: print it."
@@ -46,7 +50,7 @@ def graph_command(topology: Path, form: str | None, out: Path | None) -> None:
     loaded = load(topology)
     if out is not None and out.resolve() == topology.resolve():
         raise UsageError(f"{out} is the topology itself", "give the drawing another name")
-    chosen = form or (_ENDINGS.get(out.suffix.lower(), "text") if out is not None else "text")
+    chosen = form or _drawing(out)
     # Images are an engine's; a drawing of them needs none.
     drawn = graph.formats()[chosen](make_plan(loaded, backend="docker"))
     if out is None:
@@ -55,3 +59,17 @@ def graph_command(topology: Path, form: str | None, out: Path | None) -> None:
     with console.writing(out):
         out.write_text(drawn, encoding="utf-8")
     console.note(f"written: {out}")
+
+
+def _drawing(out: Path | None) -> str:
+    """Return how the ending of a file's name wants it drawn; UsageError for one that nothing here is."""
+    from netlab.errors import UsageError
+
+    ending = "" if out is None else out.suffix.lower()
+    if ending in _ENDINGS:
+        return _ENDINGS[ending]
+    hint = f"end its name in {', '.join(filter(None, _ENDINGS))}, or say --format"
+    if ending in _PICTURES:
+        graphviz = f"netlab graph FILE --format dot | dot -T{ending[1:]} > {out}"
+        hint = f"write an .svg, or let Graphviz draw it: {graphviz}"
+    raise UsageError(f"{out}: no drawing of netlab's ends in {ending}", hint)

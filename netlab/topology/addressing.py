@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from itertools import count
 
-from netlab.topology import values
+from netlab.topology import naming, values
 from netlab.topology.faults import TOP, Faults, Mark, shown
 from netlab.topology.language import INTERFACE
 from netlab.topology.model import Interface
@@ -87,7 +87,7 @@ def _interfaces(
     for key, entry in found or ():
         if key.text not in declared:
             what = f"unknown network {shown(key.text)}"
-            faults.add(key.mark, what, values.suggest(key.text, declared))
+            faults.add(key.mark, what, values.suggest(key.text, naming.fitting(declared)))
             continue
         bare = Attachment(node, key.text, key.mark if isinstance(entry, Tree) else entry.mark)
         long: dict[str, Value] | None = {}
@@ -176,10 +176,10 @@ def _address6(value: Value, faults: Faults) -> IPv6Address | None:
 
 def _mac(value: Value, faults: Faults) -> str | None:
     """Return a MAC in lower case, with colons; it must be one that a single interface can have."""
-    word = values.text(value, _MAC, faults)
+    word = values.text(value, _MAC, faults, _is_mac)
     if word is None:
         return None
-    if not re.fullmatch(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}", word):
+    if not _is_mac(word):
         faults.add(value.mark, f"{shown(word)} is no MAC address", f"write {_MAC}")
         return None
     mac = word.lower().replace("-", ":")
@@ -192,6 +192,10 @@ def _mac(value: Value, faults: Faults) -> str | None:
         faults.add(value.mark, "a MAC address of zeros is no interface's", f"write {_MAC}")
         return None
     return mac
+
+
+def _is_mac(word: str) -> bool:
+    return re.fullmatch(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}", word) is not None
 
 
 def allocate(

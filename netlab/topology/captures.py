@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from netlab.topology import reader, values
+from netlab.topology import naming, reader, values
 from netlab.topology.faults import Faults, shown
 from netlab.topology.firewall import Addresses
 from netlab.topology.language import CAPTURE, SELECTION
@@ -81,6 +81,9 @@ def _hosts(
     try:
         return (ip_address(word),)
     except ValueError:
-        hint = f"write {_HOST}" if set(word) & set("./:") else values.suggest(word, tuple(addresses))
-        faults.add(value.mark, f"{shown(word)} is no node and no address", hint)
+        what = f"{shown(word)} is no node and no address"
+        if set(word) & set("./:"):
+            faults.add(value.mark, what, f"write {_HOST}")
+        else:
+            naming.unknown(value.mark, word, what, addresses, faults)
         return ()

@@ -19,13 +19,14 @@ _MAX_LABEL = 63  # RFC 1123, section 2.1
 _ADDRESSES = ("address", "address6")
 
 
-def number(node: Value, faults: Faults) -> int | None:
+def number(name: Scalar, node: Value, faults: Faults) -> int | None:
     """Return how many nodes an entry stands for; None where it says nothing of that, and is one."""
     if not isinstance(node, Mapping):
         return None
     for key, value in node.entries:
         if key.text == KEY and not values.is_null(value):
-            return values.integer(value, *COUNTS, faults)
+            many = faults.counts[name.text] = values.integer(value, *COUNTS, faults)
+            return many
     return None
 
 

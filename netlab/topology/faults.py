@@ -47,6 +47,8 @@ class Faults:
         self._lines = {"": _LINE_BREAK.split(text)}
         self._found: dict[tuple[Mark, str], Fault] = {}
         self._shared: set[Mark] = set()
+        # Node that counts → how many it stands for; None: that has a fault. See `netlab.topology.naming`.
+        self.counts: dict[str, int | None] = {}
 
     def __len__(self) -> int:
         return len(self._found)

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import TypeAlias
 
 from netlab.errors import Place
-from netlab.topology import reader, values
+from netlab.topology import naming, reader, values
 from netlab.topology.faults import Faults, Mark, shown
 from netlab.topology.language import RULE
 from netlab.topology.reader import Value
@@ -141,8 +141,10 @@ class _Reading:
             subnet = ip_network(word, strict=False)
         except ValueError:
             what = f"{shown(word)} is no address, no subnet and no node"
-            hint = f"write {_PEER}" if set(word) & set("./:") else values.suggest(word, tuple(self.addresses))
-            self.faults.add(mark, what, hint)
+            if set(word) & set("./:"):
+                self.faults.add(mark, what, f"write {_PEER}")
+            else:
+                naming.unknown(mark, word, what, self.addresses, self.faults)
         else:
             self.faults.add(mark, f"{shown(word)} has host bits set", f"the subnet is {subnet}")
 

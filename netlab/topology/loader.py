@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netlab.errors import Place
-from netlab.topology import addressing, images, networks, routing, values, vocabulary
+from netlab.topology import addressing, images, misplaced, naming, networks, routing, values, vocabulary
 from netlab.topology.addressing import Attachment
 from netlab.topology.captures import captures
 from netlab.topology.checking import check
@@ -24,6 +24,7 @@ from netlab.topology.rewriting import rewrite
 from netlab.topology.services import Host, places, services
 from netlab.topology.zonefile import Sources
 
+_WHERE = ("interfaces", "address", "address6")
 _ONE_NODE = "at least one node, as {client: }"
 
 
@@ -145,16 +146,21 @@ class _Loading:
         if found == () and all(key.text in TOPOLOGY.names for key, _ in keys):
             mark = next((key.mark for key, _ in keys if key.text == "nodes"), tree.mark)
             self.faults.add(mark, "there are no nodes", f"write {_ONE_NODE}, below nodes:")
-        for key, _ in found or ():
+        entries, owners = misplaced.without_strays(found or (), self.faults)
+        for key, _ in entries:
             values.label(key.text, key.mark, "node", self.faults)
-        values.once([key for key, _ in found or ()], "node", self.faults)
-        return tuple(self._draft(key, entry, declared) for key, entry in found or ())
+        values.once([key for key, _ in entries], "node", self.faults)
+        # What is not known for the sake of another fault is not asked for.
+        return tuple(
+            self._draft(key, entry, None if key.mark in owners else declared) for key, entry in entries
+        )
 
     def _draft(self, key: Scalar, value: Value, declared: dict[str, Declared] | None) -> _Draft:
         expected = f"the node's keys, as {{address: 10.0.0.10}}, out of {', '.join(NODE.names)}"
         known = values.fields(value, NODE.names, expected, self.faults)
         attachments: tuple[Attachment, ...] = ()
-        if known is not None and declared is not None:
+        is_told = known is not None and _is_told(known, value)
+        if known is not None and declared is not None and (is_told or len(declared) == 1):
             attachments = addressing.attachments(key, known, declared, self.faults)
         known_places, image = {key.text: self.faults.place(key.mark)}, None
         known_places |= places((known or {}).get("services"), key.text, self.faults)
@@ -182,10 +188,24 @@ class _Loading:
             return serving[0] if serving else None
         if isinstance(value, Scalar) and value.text == "none" and "none" not in [one.name for one in nodes]:
             return None
-        name = values.one_of(value, [node.name for node in nodes], "node", self.faults)
+        names = [node.name for node in nodes]
+        name = values.text(
+            value, f"the name of a node, as {names[0] if names else '…'}", self.faults, names.__contains__
+        )
+        if name is not None and name not in names:
+            naming.unknown(value.mark, name, f"unknown node {shown(name)}", names, self.faults)
+            return None
         if name is not None and name not in serving and not self.faults:
             self.faults.add(value.mark, f"the node {shown(name)} runs no dns service", _who_serves(serving))
         return name
+
+
+def _is_told(known: dict[str, Value], node: Value) -> bool:
+    """Say whether a node's networks are what it says, and not under a key that is misspelt."""
+    if "interfaces" in known or not isinstance(node, Mapping):
+        return True
+    unknown = [key.text for key, _ in node.entries if key.text not in NODE.names]
+    return not any(values.likely_key(word, NODE.names) in _WHERE for word in unknown)
 
 
 def _who_serves(serving: list[str]) -> str:

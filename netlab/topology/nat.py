@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from netlab.topology import language, reader, values
+from netlab.topology import language, naming, reader, values
 from netlab.topology.faults import Faults, Mark, shown
 from netlab.topology.reader import Value
 from netlab.topology.rules import WITH_PORTS, Forward, Nat
@@ -136,8 +136,11 @@ class _Forwarding:
         try:
             return self._somebody(IPv4Address(host), mark)
         except ValueError:
-            hint = f"write {_TARGET}" if set(host) & set("./:") else values.suggest(host, tuple(addresses))
-            self.faults.add(mark, f"{shown(host)} is no node and no address", hint)
+            what = f"{shown(host)} is no node and no address"
+            if set(host) & set("./:"):
+                self.faults.add(mark, what, f"write {_TARGET}")
+            else:
+                naming.unknown(mark, host, what, addresses, self.faults)
             return None
 
     def _somebody(self, address: IPv4Address, mark: Mark) -> IPv4Address | None:

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import yaml
 
+from netlab.topology import slips
 from netlab.topology.faults import TOP, Faults, Mark, shown
 
 MAX_DEPTH = 32
@@ -92,13 +93,12 @@ def _note_syntax(error: yaml.MarkedYAMLError, text: str, faults: Faults, file: s
     # A bracket or quote that is never closed is found at the very end: it is shown where it opens.
     at = (marks[0].line + 1, marks[0].column + 1) if marks else (len(lines), len(lines[-1]) or 1)
     mark = Mark(*at, file=file)
-    line = lines[mark.line - 1]
-    indent = line[: len(line) - len(line.lstrip())]
-    if "\t" in indent:
-        tab = Mark(mark.line, indent.index("\t") + 1, file=file)
-        faults.add(tab, "a tab in the indentation", "YAML wants spaces there")
+    if slip := slips.before(lines, mark.line - 1, error.problem or ""):
+        faults.add(Mark(slip.line + 1, slip.column + 1, slip.width, file), slip.what, slip.hint)
         return
     hint = "check quotes, brackets, colons and indentation up to here"
+    if error.problem == "found unexpected ':'":
+        hint = "YAML wants a blank after the colon"
     if error.context and error.context_mark:
         # Only the line: its text is above the fault, where the reader looks next.
         hint = f"{error.context}, which begins on line {error.context_mark.line + 1}: {hint}"
@@ -215,9 +215,25 @@ class _Composer:
             parent.merged = (key, value)
             return
         if isinstance(value, Scalar) and value.mark.width == 0:
+            if parent.start.flow_style and (meant := self._unglued(key, value)):
+                parent.entries.append(meant)
+                return
             # An empty value has no characters of its own: its key stands for it.
             value = Scalar(key.mark, value.text, value.kind)
         parent.entries.append((key, value))
+
+    def _unglued(self, key: Scalar, empty: Scalar) -> tuple[Scalar, Scalar] | None:
+        """Return the entry that a word alone in braces is meant as, as {lan:10.0.0.1}, or None."""
+        mark = key.mark
+        is_plain, is_alone = mark.width == len(key.text), empty.mark.column == mark.column + mark.width
+        meant = slips.glued(key.text) if is_plain and is_alone else None
+        if meant is None:
+            return None
+        self._faults.add(mark, *slips.unglued(*meant))
+        word, text = meant
+        at = mark._replace(column=mark.column + len(word) + 1, width=len(text))
+        value = Scalar(at, text, self._kind(text, (True, False)))
+        return Scalar(mark._replace(width=len(word)), word, key.kind), value
 
     def _merge(
         self, key: Scalar, merged: Value, own: list[tuple[Scalar, Value]]
@@ -243,11 +259,18 @@ class _Composer:
         if event.tag is not None and event.tag != "!":
             kind = self._check_tag(event, "str")
         elif event.implicit[0]:
-            # Keys are resolved too, for nothing: cheaper than to know here which this is.
-            kind = self._resolve(yaml.ScalarNode, event.value, event.implicit).removeprefix(_STANDARD_TAG)
-            if kind == "str" and event.value[:1] in _BEGINS_NUMBER and _NUMBER.fullmatch(event.value):
-                kind = "float"
+            if slips.begins_foreign(event.value) and (slip := slips.foreign(event.value)):
+                mark = self._mark(event)._replace(width=slip.width)
+                self._stop(mark, slip.what, slip.hint)
+            kind = self._kind(event.value, event.implicit)
         return Scalar(self._mark(event), event.value, kind)
+
+    def _kind(self, text: str, implicit: tuple[bool, bool]) -> str:
+        """Return what YAML takes a plain word for; keys too, for nothing, which is cheaper."""
+        kind = self._resolve(yaml.ScalarNode, text, implicit).removeprefix(_STANDARD_TAG)
+        if kind == "str" and text[:1] in _BEGINS_NUMBER and _NUMBER.fullmatch(text):
+            return "float"
+        return kind
 
     def _check_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, default: str) -> str:
         """Return the kind that an explicit tag names; one that is not YAML's own is a fault."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
-from netlab.topology import engines, reader, values
+from netlab.topology import engines, naming, reader, values
 from netlab.topology.faults import Faults, Mark, shown
 from netlab.topology.model import DnsService, Node
 from netlab.topology.reader import Scalar, Value
@@ -105,7 +105,7 @@ def _servers(
         elif word in [each.name for each in nodes]:
             faults.add(item.mark, f"the node {shown(word)} runs no dns service", "name one that does")
         else:
-            faults.add(item.mark, f"unknown node {shown(word)}", values.suggest(word, serving))
+            naming.unknown(item.mark, word, f"unknown node {shown(word)}", serving, faults)
     return found
 
 

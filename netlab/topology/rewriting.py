@@ -52,7 +52,7 @@ def _is_short(entry: Entry) -> bool:
 
 def _counted(nodes: list[Entry], networks: Value | None, budget: _Budget, faults: Faults) -> Iterator[Entry]:
     """Yield the nodes, each as often as it counts."""
-    numbers = [(key, node, number(node, faults)) for key, node in nodes]
+    numbers = [(key, node, number(key, node, faults)) for key, node in nodes]
     copying = Copying(networks, [key for key, _, many in numbers if many is None], faults)
     for key, node, many in numbers:
         budget.spend(node, many or 1, key.mark)

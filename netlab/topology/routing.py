@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from netlab.topology import values
+from netlab.topology import naming, values
 from netlab.topology.faults import Faults, Mark, shown
 from netlab.topology.model import GivenRoute, Interface, Network, Node
 from netlab.topology.reader import Scalar, Value
@@ -70,7 +70,7 @@ class _Reading:
         seen: dict[_Subnet, Mark] = {}
         for key, entry in found or ():
             gateways = self._gateways(node, entry)
-            destinations = self._destinations(node, key)
+            destinations = self._destinations(node, key, entry)
             for destination in destinations:
                 first = seen.setdefault(destination, key.mark)
                 if first is not key.mark:
@@ -87,7 +87,7 @@ class _Reading:
                 self.faults.add(entry.mark, what, "name a gateway by an address of the same version")
             yield from fitting
 
-    def _destinations(self, node: Node, key: Scalar) -> list[_Subnet]:
+    def _destinations(self, node: Node, key: Scalar, gateway: Value) -> list[_Subnet]:
         """Return a network's subnets, or the subnet that is written; the node must not be on it itself."""
         if network := self.networks.get(key.text):
             found: list[_Subnet] = [one for one in (network.subnet, network.subnet6) if one]
@@ -95,7 +95,9 @@ class _Reading:
             try:
                 found = [ip_network(key.text)]
             except ValueError:
-                self.faults.add(key.mark, f"{shown(key.text)} is no destination", self._hint(key.text))
+                self.faults.add(
+                    key.mark, f"{shown(key.text)} is no destination", self._hint(key.text, gateway)
+                )
                 return []
         for subnet in found:
             if subnet.prefixlen == 0:
@@ -112,7 +114,10 @@ class _Reading:
             return []
         return found
 
-    def _hint(self, word: str) -> str:
+    def _hint(self, word: str, gateway: Value) -> str:
+        if word.lower() == "default":
+            router = gateway.text if isinstance(gateway, Scalar) and gateway.text else "r1"
+            return f"it is a key of the node: write default: {router}, beside routes:"
         try:
             return f"it has host bits set: the subnet is {ip_network(word, strict=False)}"
         except ValueError:
@@ -135,8 +140,8 @@ class _Reading:
             address = ip_address(word)
         except ValueError:
             routers = [one.name for one in self.nodes.values() if one.router]
-            self.faults.add(
-                value.mark, f"unknown node {shown(word)}", values.suggest(word, routers or self.nodes)
+            naming.unknown(
+                value.mark, word, f"unknown node {shown(word)}", routers or self.nodes, self.faults
             )
             return []
         return self._checked(node, address, value.mark)

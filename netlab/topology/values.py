@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable
 from difflib import get_close_matches
+from typing import TypeGuard
 
+from netlab.topology import slips
 from netlab.topology.faults import Faults, Mark, shown
+from netlab.topology.language import elsewhere
 from netlab.topology.reader import Mapping, Scalar, Sequence, Value
 
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -25,14 +28,23 @@ _KINDS = {
 
 def suggest(word: str, known: Collection[str]) -> str:
     """Return the hint for a word that is not known: the nearest one that is, or what there is."""
-    by_lower = {name.lower(): name for name in known}
-    close = get_close_matches(word.lower(), by_lower, n=1) if len(word) < _MAX_NAME else []
-    if close:
-        return f"did you mean '{by_lower[close[0]]}'?"
+    if (close := _close(word, known)) is not None:
+        return f"did you mean '{close}'?"
     if not known:
         return "there is none to name"
     more = ", …" if len(known) > _MAX_LISTED else ""
     return "known here: " + ", ".join(list(known)[:_MAX_LISTED]) + more
+
+
+def likely_key(word: str, keys: Collection[str]) -> str | None:
+    """Return the key that a word which is none was most likely meant as."""
+    return elsewhere.meant(word, keys) or _close(word, keys)
+
+
+def _close(word: str, known: Collection[str]) -> str | None:
+    by_lower = {name.lower(): name for name in known}
+    close = get_close_matches(word.lower(), by_lower, n=1) if len(word) < _MAX_NAME else []
+    return by_lower[close[0]] if close else None
 
 
 def is_null(value: Value | None) -> bool:
@@ -64,13 +76,19 @@ def fields(
     value: Value | None, keys: Collection[str], expected: str, faults: Faults
 ) -> dict[str, Value] | None:
     """Return a mapping with a fixed set of keys, without those left empty; unknown keys are faults."""
+    if isinstance(value, Scalar) and (meant := slips.glued(value.text)) and meant[0] in keys:
+        faults.add(value.mark, *slips.unglued(*meant))
+        return None
     found = entries(value, expected, faults)
     if found is None:
         return None
     known = {}
     for key, entry in found:
         if key.text not in keys:
-            faults.add(key.mark, f"unknown key {shown(key.text)}", suggest(key.text, keys))
+            hint = elsewhere.place(key.text, keys)
+            if hint is None and (likely := likely_key(key.text, keys)):
+                hint = f"did you mean '{likely}'?"
+            faults.add(key.mark, f"unknown key {shown(key.text)}", hint or suggest(key.text, keys))
         elif not is_null(entry):
             known[key.text] = entry
     return known
@@ -88,6 +106,21 @@ def wrong_type(value: Value, expected: str, faults: Faults) -> None:
         faults.add(
             value.mark, f"{shown(value.text)} is {kind}" if value.text else "nothing stands here", hint
         )
+
+
+def _is_quoted(value: Value, pattern: str) -> TypeGuard[Scalar]:
+    """Say whether a value is a text only for its quotes; unquoted it would match the pattern."""
+    return (
+        isinstance(value, Scalar)
+        and value.kind == "str"
+        and value.mark.width > len(value.text)
+        and re.fullmatch(pattern, value.text) is not None
+    )
+
+
+def _unquote(value: Scalar, faults: Faults) -> None:
+    what = f"{shown(value.text)} is text, for it is quoted"
+    faults.add(value.mark, what, f"write it without quotes: {value.text}")
 
 
 def text(
@@ -112,6 +145,9 @@ def integer(value: Value, low: int, high: int, faults: Faults) -> int | None:
         why, meant = puzzle
         hint = f"write {meant}" if low <= meant <= high else f"write {expected}"
         faults.add(value.mark, f"{shown(value.text)} is no plain decimal number: {why}", hint)
+        return None
+    if _is_quoted(value, r"0|[1-9][0-9]{0,30}") and low <= int(value.text) <= high:
+        _unquote(value, faults)
         return None
     if not isinstance(value, Scalar) or value.kind != "int":
         wrong_type(value, expected, faults)
@@ -159,6 +195,9 @@ def truth(value: Value, faults: Faults) -> bool | None:
     """Return true or false, in any of YAML 1.1's spellings."""
     if isinstance(value, Scalar) and value.kind == "bool":
         return value.text.lower() in ("true", "yes", "on")
+    if _is_quoted(value, "true|false"):
+        _unquote(value, faults)
+        return None
     wrong_type(value, "true or false", faults)
     return None
 

@@ -130,3 +130,29 @@ def test_every_verb_is_there() -> None:
         assert command is not None
         assert command.name == name
         assert command.short_help
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("upp", "did you mean 'up'?"), ("Graph", "did you mean 'graph'?"), ("zz", "there are run, ")],
+)
+def test_a_verb_that_is_not_there(word: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The nearest one is told, or all of them."""
+    assert cli.run([word, "x"]) == 2
+    assert f"Error: no such command {word!r} — {hint}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "usage"),
+    [
+        (["run", "a.yaml", "client", "ls", "-la"], "netlab run TOPOLOGY NODE -- COMMAND -l"),
+        (["exec", "client", "curl", "--output", "x"], "netlab exec NODE -- COMMAND --output"),
+    ],
+)
+def test_options_of_a_nodes_command(words: list[str], usage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are told to stand behind --, which is not told who wrote it, nor of a verb that runs nothing."""
+    assert cli.run(words) == 2
+    assert f"write -- before the command, as in `{usage}`." in capsys.readouterr().err
+    assert cli.run([words[0], "--zzz", "--", *words[1:]]) == 2
+    assert cli.run(["ps", "-l"]) == 2
+    assert "before the command" not in capsys.readouterr().err

@@ -36,8 +36,11 @@ UNREAD = {
     "alias-in-itself": "an editor's parser stops there",
     "bad-indent": "an editor's parser stops there",
     "billion-laughs": "aliases come to more than anybody would look through",
+    "colon-before-a-brace": "an editor's parser stops there",
+    "colon-without-blank-in-a-block": "an editor's parser stops there",
     "control-character": "an editor's parser stops there",
     "duplicate-key": "an editor tells it of any YAML",
+    "foreign-spaces": "an editor's parser stops there",
     "key-is-a-list": "an editor tells it of any YAML",
     "merge-bomb": "aliases come to more than anybody would look through",
     "merge-of-no-mapping": "an editor tells it of any YAML",
@@ -59,7 +62,7 @@ UNSEEN = {
         "there are no kinds",
         "is no node and no address",
         "is no address, no subnet and no node",
-        "'dnz' is no destination",
+        "'(dnz|default)' is no destination",
         "is on no network 'outsid'",
         "runs no dns service",
     ),
@@ -135,6 +138,7 @@ UNSEEN = {
     ),
     "it shows when nodes are made of kinds and counts": (
         "count makes a n",
+        "stands for (3 nodes|1 node), ",
         "there are no 10 addresses from",
         "100 addresses from .* do not fit",
         "a kind is of its own kind",
@@ -158,7 +162,7 @@ UNSEEN = {
     ),
     "YAML 1.2, which editors read, takes for a word what is none in YAML 1.1": (
         "is read by YAML as true or false",
-        "'(1:30|3:10)' is a number",
+        "'(1:30|3:10|52:54:00:12:34:56)' is a number",
     ),
     "YAML 1.2, which editors read, takes it for a whole number, as JSON Schema does 80.0": (
         "is no plain decimal number",
@@ -190,6 +194,10 @@ UNSEEN = {
         "udp has no flags",
         "(port|flags) goes only with protocol",
         "the file is empty",
+    ),
+    "it is a name, or a variable, as good as any other": (
+        "no blank after the colon in '(lan|10)",
+        "a key of nodes, stands here as a node",
     ),
     "each document is good by itself": ("a second YAML document begins",),
     "a schema counts no depth": ("nested more than 32 deep",),

@@ -92,3 +92,32 @@ def test_many_faults_end_the_reading() -> None:
     with pytest.raises(InputError) as caught:
         parse(text, file="lab.yaml", directory=BAD)
     assert len(caught.value.faults) == 200
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        "router: {router: true, address: 10.0.0.1}",
+        "router: ",
+        "files: {address: 10.0.0.1}",
+        "nat: {kind: }",
+        "interfaces: {}",
+    ],
+)
+def test_a_node_may_be_called_as_a_key_is(node: str) -> None:
+    """Only what a node has under that key stands there by a slip."""
+    assert len(parse(f"nodes: {{{node}}}", file="lab.yaml", directory=BAD).nodes) == 1
+
+
+def test_a_node_that_is_called_so_has_its_own_faults() -> None:
+    """What cannot stand under the key of that name is a node's, right or wrong."""
+    with pytest.raises(InputError, match="unknown key 'adress'") as caught:
+        parse("nodes: {default: {adress: 10.0.0.1}}", file="lab.yaml", directory=BAD)
+    assert len(caught.value.faults) == 1
+
+
+def test_a_count_keeps_its_name_in_what_is_told() -> None:
+    """A key that stands behind a node which counts belongs to it as the file calls it."""
+    with pytest.raises(InputError, match="the node that it is of, as 'guest'") as caught:
+        parse("nodes:\n  guest: {count: 2}\n  address: 10.0.0.9\n", file="lab.yaml", directory=BAD)
+    assert len(caught.value.faults) == 1
