@@ -134,12 +134,12 @@ def _interface(key: int) -> Callable[[str], list[bytes]]:
     return lambda name: [_meta(key), _compare(name.encode().ljust(_IFNAMSIZ, b"\0"))]
 
 
-def _state(name: str) -> list[bytes]:
-    """`ct state new`: one bit of a word in the machine's own byte order."""
-    bit = _STATES[name].to_bytes(4, sys.byteorder)
+def _state(names: str) -> list[bytes]:
+    """`ct state established,related`: a bit for each, of a word in the machine's own byte order."""
+    bits = sum(_STATES[name] for name in names.split(",")).to_bytes(4, sys.byteorder)
     # NFTA_CT_DREG and NFTA_CT_KEY
     loaded = expression("ct", number(1, _REGISTER), number(2, _CT_STATE))
-    return [loaded, _bitwise(bit), _compare(bytes(4), _CMP_NEQ)]
+    return [loaded, _bitwise(bits), _compare(bytes(4), _CMP_NEQ)]
 
 
 # What a plan's rule may match on, and how the kernel is told.

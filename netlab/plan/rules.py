@@ -86,7 +86,7 @@ def _name(rule: Filter) -> str:
     """Name a rule after what it does: drop-tcp-80."""
     port = rule.port if rule.port is not None else rule.source_port
     chain = None if rule.chain == "input" else rule.chain
-    parts = (rule.verdict, chain, rule.protocol, port, *rule.flags, rule.state)
+    parts = (rule.verdict, chain, rule.protocol, port, *rule.flags, *rule.states)
     return "-".join(str(part) for part in parts if part is not None)
 
 
@@ -114,8 +114,8 @@ def _matches(rule: Filter, source: Subnet | None, destination: Subnet | None) ->
         yield "source", str(source)
     if destination and destination.prefixlen:
         yield "destination", str(destination)
-    if rule.state:
-        yield "state", rule.state
+    if rule.states:
+        yield "state", ",".join(rule.states)
     if rule.protocol:
         yield "protocol", rule.protocol
     if rule.source_port:

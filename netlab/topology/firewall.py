@@ -69,7 +69,7 @@ class _Reading:
         known = values.fields(self.value, RULE.names, _RULE, self.faults) or {}
         name = self._name(known.get("name"))
         protocol = self._word(known, "protocol", PROTOCOLS)
-        flags = self._flags(known.get("flags"))
+        flags = self._words(known.get("flags"), FLAGS, "flag")
         if flags and "protocol" not in known:
             protocol = "tcp"
         filter_ = Filter(
@@ -82,7 +82,7 @@ class _Reading:
             port=self._port(known.get("port")),
             source_port=self._port(known.get("source-port")),
             flags=flags,
-            state=self._word(known, "state", STATES),
+            states=self._words(known.get("state"), STATES, "state"),
         )
         self._check_protocol(known, protocol)
         self._check_families(known, filter_)
@@ -110,16 +110,16 @@ class _Reading:
     def _port(self, value: Value | None) -> int | None:
         return None if value is None else values.integer(value, *PORTS, self.faults)
 
-    def _flags(self, value: Value | None) -> tuple[str, ...]:
+    def _words(self, value: Value | None, words: Collection[str], noun: str) -> tuple[str, ...]:
+        """Return one or several out of a closed set."""
         if value is None:
             return ()
         found = value.items if isinstance(value, reader.Sequence) else (value,)
         if not found:
-            self.faults.add(
-                value.mark, "no flag stands here", f"write one of {', '.join(FLAGS)}, or delete the key"
-            )
-        flags = [values.one_of(one, FLAGS, "flag", self.faults) for one in found]
-        return tuple(dict.fromkeys(flag for flag in flags if flag))
+            hint = f"write one of {', '.join(words)}, or delete the key"
+            self.faults.add(value.mark, f"no {noun} stands here", hint)
+        several = [values.one_of(one, words, noun, self.faults) for one in found]
+        return tuple(dict.fromkeys(word for word in several if word))
 
     def _peer(self, value: Value | None) -> tuple[Subnet, ...]:
         """Return what `from` or `to` stands for."""

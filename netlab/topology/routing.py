@@ -116,7 +116,7 @@ class _Reading:
 
     def _hint(self, word: str, gateway: Value) -> str:
         if word.lower() == "default":
-            router = gateway.text if isinstance(gateway, Scalar) and gateway.text else "r1"
+            router = shown(gateway.text)[1:-1] if isinstance(gateway, Scalar) and gateway.text else "r1"
             return f"it is a key of the node: write default: {router}, beside routes:"
         try:
             return f"it has host bits set: the subnet is {ip_network(word, strict=False)}"

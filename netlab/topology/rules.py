@@ -25,8 +25,8 @@ VERDICTS = ("drop", "reject", "accept")
 class Filter:
     """A rule in the file's own words; what is None or empty matches everything.
 
-    `source` and `destination` are alternatives: a node's name stands for all its addresses. `name` is empty
-    where the file gives none. All `flags` must be set (RFC 9293, section 3.1), others may be.
+    `source`, `destination` and `states` are alternatives: a node's name stands for all its addresses. `name`
+    is empty where the file gives none. All `flags` must be set (RFC 9293, section 3.1), others may be.
     """
 
     verdict: str
@@ -38,7 +38,7 @@ class Filter:
     port: int | None = None
     source_port: int | None = None
     flags: tuple[str, ...] = ()
-    state: str | None = None
+    states: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

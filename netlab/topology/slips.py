@@ -17,9 +17,8 @@ _FOREIGN = frozenset("\u00a0\u200b\u202f\u205f\u3000" + "".join(map(chr, range(0
 _INDENT = re.compile(f"[ \t{''.join(sorted(_FOREIGN))}]*")
 # Two colons are IPv6's, and :// is a URL's.
 _GLUED = re.compile(r"(?P<key>[^\s:]+):(?P<value>(?!//)[^\s:].*)")
-_GLUED_LINE = re.compile(
-    r"\s*(?:- )?(?P<slip>(?P<key>[A-Za-z][\w.-]*):(?P<value>(?!//)[^\s:'\"#][^#]*))(?<! )"
-)
+_GLUED_LINE = re.compile(r"\s*(?:- )?(?P<slip>[A-Za-z][\w.-]*:[^\s'\"#](?:[^#]*[^\s#])?)\s*(?:#.*)?")
+_AFTER_NO_BLANK = ("mapping values", "expected ':'", "expected key")  # what the parser then says
 _LINES_BEFORE = 2  # how far above the place where the parser stops the cause may stand
 
 
@@ -39,13 +38,13 @@ def before(lines: Sequence[str], stop: int, problem: str) -> Slip | None:
     if tab is not None:
         return Slip(tab, 1, "a tab in the indentation", "YAML wants spaces there", stop)
     for number, line in enumerate(lines[: stop + 1]):
-        if (found := foreign(_INDENT.match(line)[0])) is not None:  # type: ignore[index]  # it matches anything
-            return found._replace(line=number)
-    if "mapping values" in problem or "expected ':'" in problem:
+        if (slip := foreign(_INDENT.match(line)[0])) is not None:  # type: ignore[index]  # it matches anything
+            return slip._replace(line=number)
+    if any(words in problem for words in _AFTER_NO_BLANK):
         for number in range(stop, max(-1, stop - _LINES_BEFORE - 1), -1):
-            if words := _GLUED_LINE.fullmatch(lines[number]):
-                what, hint = unglued(words["key"], words["value"])
-                return Slip(words.start("slip"), len(words["slip"]), what, hint, number)
+            found = _GLUED_LINE.fullmatch(lines[number])
+            if found and (meant := glued(found["slip"])):
+                return Slip(found.start("slip"), len(found["slip"]), *unglued(*meant), number)
     return None
 
 
@@ -73,7 +72,8 @@ def glued(text: str) -> tuple[str, str] | None:
 
 def unglued(key: str, value: str) -> tuple[str, str]:
     """Return what is wrong with a key and a value that stand together, and what to do."""
-    return f"no blank after the colon in {shown(f'{key}:{value}')}", f"write {key}: {value}"
+    meant = shown(f"{key}: {value}")[1:-1]
+    return f"no blank after the colon in {shown(f'{key}:{value}')}", f"write {meant}"
 
 
 def _in_indent(line: str, char: str) -> int | None:

@@ -34,7 +34,7 @@ nodes:
       - {protocol: udp, source-port: 53, verdict: reject}
       - {protocol: icmp, verdict: accept}
       - {protocol: icmpv6, verdict: accept}
-      - {from: "fd00::/60", to: "fd00:1::1", state: established, verdict: drop}
+      - {from: "fd00::/60", to: "fd00:1::1", state: [established, related], verdict: drop}
       - {from: "0.0.0.0/0", verdict: accept, state: related}
     nat: {masquerade: wan, forward: {80: a, udp/53: "a:5353"}}
   s: {interfaces: {wan: 192.0.2.80}}

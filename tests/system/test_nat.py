@@ -16,12 +16,14 @@ from netlab.lab.record import claim
 from netlab.plan import make_plan
 from tests.system.harness import PATIENCE, ROOT, requires
 
-pytestmark = requires("curl", "ip")
+pytestmark = requires("curl", "dig", "ip")
 
 PAGE = (ROOT / "topologies" / "www" / "hello.txt").read_text()
 CURL = f"exec curl -s -m {PATIENCE:g}"
 # name → the node, and a shell's line in it
 FETCHES = {
+    # Nobody answers there: that comes back as an ICMP error, long before its time is up.
+    "a closed port": ("client", f"exec dig +tries=1 +time={PATIENCE:g} @192.0.2.80 www.lab.test"),
     "out": ("client", f"{CURL} http://www.lab.test/hello.txt"),
     "in": ("visitor", f"{CURL} http://home.lab.test:8080/hello.txt"),
     "another port": ("visitor", f"{CURL} http://home.lab.test:8081/"),
@@ -69,7 +71,14 @@ def test_the_server_sees_the_router(visits: Visits) -> None:
     assert visits.said["out"] == (0, PAGE)
     assert '192.0.2.1 "GET /hello.txt" 200' in visits.log("web-http")
     assert "10.0.0.10" not in visits.log("web-http")
-    assert visits.rules["masquerade-outside"] == 2  # its DNS questions, from one port, and its connection
+    # Its DNS questions, from one port, its connection, and its question to the closed port.
+    assert visits.rules["masquerade-outside"] == 3
+
+
+def test_an_error_finds_its_way_back(visits: Visits) -> None:
+    """What an outer host says of a packet from inside, as traceroute needs it, is let through as related."""
+    status, said = visits.said["a closed port"]
+    assert (status, "connection refused" in said) == (9, True)
 
 
 def test_a_forwarded_port_leads_inside(visits: Visits) -> None:

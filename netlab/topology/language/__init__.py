@@ -115,6 +115,7 @@ nodes:
     firewall: [hold-back-rst]
   ns:
     interfaces: {lan: , lab: }
+    router: true
     services: {dns: {zones: {lab.test: {www: 10.1.0.80}}}}
   web:
     interfaces: {lab: 10.1.0.80}

@@ -49,7 +49,7 @@ What nodes are on. A subnet alone is short for `{subnet: …}`; left empty, all 
     example="""\
 networks:
   left: {subnet: 10.1.0.0/24, subnet6: fd00:1::/64, mtu: 1400}
-  between: {kind: link}
+  between: {kind: link, subnet6: auto}
   right: {subnet: none, subnet6: auto}
 nodes:
   pc: {interfaces: {left: }}

@@ -10,6 +10,7 @@ from netlab.topology.vocabulary import FIREWALL_RULES, PORTS, SNAPS
 
 _PEER = Text("an address, a subnet, or a node, which stands for all its addresses", "10.0.0.0/24")
 _FLAG = OneOf(FLAGS, "flag")
+_STATE = OneOf(STATES, "state")
 _NETWORK = Text("a network", "lan")
 _PORT = Whole(*PORTS)
 
@@ -51,7 +52,11 @@ The first rule that fits decides; what none fits is let through. What a rule lea
             example=["syn"],
         ),
         Key(
-            "state", OneOf(STATES, "state"), "Of the connection that the packet belongs to.", otherwise="any"
+            "state",
+            Either((_STATE, ListOf(_STATE, 1))),
+            "Of the connection that the packet belongs to: one of these.",
+            otherwise="any",
+            example=["established", "related"],
         ),
         Key(
             "verdict",

@@ -93,7 +93,7 @@ ip netns exec router nft 'add chain inet netlab postrouting { type nat hook post
 # from-inside: The topology file's own.
 ip netns exec router nft 'add rule inet netlab forward ip saddr 10.0.0.0/24 counter accept'
 # answers: The topology file's own.
-ip netns exec router nft 'add rule inet netlab forward ct state established counter accept'
+ip netns exec router nft 'add rule inet netlab forward ct state established,related counter accept'
 # to-home: The topology file's own.
 ip netns exec router nft 'add rule inet netlab forward ip daddr 10.0.0.80 tcp dport 80 counter accept'
 # anything-else: The topology file's own.

@@ -12,6 +12,8 @@ from netlab.report import reference
 from netlab.topology import parse
 from netlab.topology.language import NOTES, SECTIONS, TOPOLOGY
 from netlab.topology.language.shapes import sections
+from netlab.topology.routing import on, reached
+from tests.unit.topology.test_mutations import GOOD
 
 PAGE = reference.text(SECTIONS, NOTES)
 
@@ -34,6 +36,22 @@ def test_each_example_loads(block: str, root: Path) -> None:
     """What is shown is a whole topology, as it would stand in topologies/."""
     directory = root / "topologies"
     assert parse(block, file=str(directory / "lab.yaml"), directory=directory).nodes
+
+
+@pytest.mark.parametrize("name", [name for name in GOOD if name.startswith("re")])
+def test_nobody_is_cut_off_in_an_example(name: str) -> None:
+    """In what README and the reference show, routers join all networks: every node reaches every other."""
+    text, directory = GOOD[name]
+    nodes = parse(text, file=str(directory / "lab.yaml"), directory=directory).nodes
+    up = [node for node in nodes if any(one.up for one in node.interfaces)]
+    ways = [(node, [reached(nodes, node, version) for version in (4, 6)]) for node in up]
+    lost = [
+        f"{node.name} does not reach {other.name}"
+        for node, (four, six) in ways
+        for other in up
+        if other is not node and four.isdisjoint(on(other, 4)) and six.isdisjoint(on(other, 6))
+    ]
+    assert lost == []
 
 
 def test_links_lead_somewhere(root: Path) -> None:

@@ -38,6 +38,17 @@ def test_flags_imply_tcp() -> None:
     assert firewall("{flags: syn, verdict: drop}") == firewall("{protocol: tcp, flags: [syn], verdict: drop}")
 
 
+def test_one_of_several_states() -> None:
+    """A packet of any of them fits; one may stand without brackets, and a name tells them all."""
+    assert firewall("{state: new, verdict: drop}") == firewall("{state: [new, new], verdict: drop}")
+    text = "nodes: {a: {firewall: [{state: [established, related], verdict: accept}]}, b: }"
+    (rule,) = make_plan(parse(text, file="lab.yaml", directory=Path("/nowhere"))).node("a").rules
+    assert (rule.name, rule.nft) == (
+        "accept-established-related",
+        "ct state established,related counter accept",
+    )
+
+
 def test_a_node_stands_for_its_addresses() -> None:
     """A node's name means every address that it has, wherever it stands in the file."""
     text = """
@@ -78,7 +89,7 @@ RULES = st.fixed_dictionaries(
         "port": st.integers(1, 65535),
         "source-port": st.integers(1, 65535),
         "flags": st.lists(st.sampled_from(FLAGS), min_size=1),
-        "state": st.sampled_from(STATES),
+        "state": st.sampled_from(STATES) | st.lists(st.sampled_from(STATES), min_size=1),
     },
 )
 
