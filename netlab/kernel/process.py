@@ -107,21 +107,24 @@ def keep_only(*descriptors: int) -> None:
     os.closerange(low, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 
 
-def restore_limits() -> None:
-    """Close all descriptors but the standard three, and allow as many as the lab's maker had."""
-    keep_only()
+def restore_limits(*keep: int) -> None:
+    """Close all descriptors but the standard three and these, and allow as many as the lab's maker had."""
+    keep_only(*keep)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     soft = os.environ.pop("NETLAB_NOFILE", "")
     if soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(soft), hard))
 
 
-def become(command: Command, where: str, limit: Callable[[], None] = lambda: None) -> NoReturn:
+def become(
+    command: Command, where: str, limit: Callable[[], None] = lambda: None, *, keep: Sequence[int] = ()
+) -> NoReturn:
     """Replace this process by the command; where it cannot be, say so and exit 126 or 127, as a shell.
 
-    `limit` is called last: this process itself might not bear what the command is left with.
+    `limit` is called last: this process itself might not bear what the command is left with. The
+    descriptors `keep` stay open until the command is there, or this process ends.
     """
-    restore_limits()
+    restore_limits(*keep)
     change_directory(command.directory)
     limit()
     program = command.argv[0]

@@ -54,8 +54,20 @@ class Daemon:
             return ()
 
 
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """A daemon's end of its pipe; a program that takes the daemon's place closes it and says nothing."""
+
+    descriptor: int
+
+    def __call__(self) -> None:
+        """Tell, once, that the daemon is ready."""
+        os.write(self.descriptor, b"r")
+        os.close(self.descriptor)
+
+
 def launch(
-    who: str, body: Callable[[Callable[[], None]], int], log: Path | None = None, keep: Sequence[int] = ()
+    who: str, body: Callable[[Saying], int], log: Path | None = None, keep: Sequence[int] = ()
 ) -> Daemon:
     """Fork a daemon; `body` gets what tells that it is ready, and keeps the descriptors `keep`."""
     ready, said = os.pipe()
@@ -70,7 +82,7 @@ def launch(
         os.dup2(output, 2)
         gc.freeze()  # what is garbage by now must not close a number that the daemon has taken
         process.keep_only(said, *keep)
-        return body(lambda: _say_ready(said))
+        return body(Saying(said))
 
     pid = process.fork(child)
     os.close(said)
@@ -83,11 +95,6 @@ def _size(log: Path | None) -> int:
         return 0 if log is None else log.lstat().st_size
     except OSError:
         return 0
-
-
-def _say_ready(said: int) -> None:
-    os.write(said, b"r")
-    os.close(said)
 
 
 def launch_service(node: NodeSpace, service: Service, log: Path) -> Daemon:

@@ -10,7 +10,7 @@ import re
 import select
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -54,11 +54,12 @@ class Job:
     def launch(self, *, after: float = 0.0, saying: str = "") -> daemons.Daemon:
         """Start it; a second time `after` some seconds, `saying` in its log why."""
 
-        def body(_: object) -> int:
+        def body(said: daemons.Saying) -> int:
             if saying:
                 os.write(1, f"{saying}\n".encode())
             time.sleep(after)
-            become(self.node, self._command(self.argv), limited=self.limited)
+            keep = (said.descriptor,)  # which exec closes
+            become(self.node, self._command(self.argv), limited=self.limited, keep=keep)
             return 1
 
         return daemons.launch(self.who, body, self.log, descriptors(self.node))
@@ -92,13 +93,18 @@ def descriptors(node: NodeSpace) -> tuple[int, ...]:
     return (*node.descriptors(), *(() if own is None else (own.mounts,)))
 
 
-def become(node: NodeSpace, command: process.Command, *, limited: bool = True) -> None:
-    """Replace this process, a child, by a command in the node, under the node's limits if it is `limited`."""
+def become(
+    node: NodeSpace, command: process.Command, *, limited: bool = True, keep: Sequence[int] = ()
+) -> None:
+    """Replace this process, a child, by a command in the node, under the node's limits if it is `limited`.
+
+    The descriptors `keep` stay open until the command is there.
+    """
     limiting = partial(limits.apply, node.plan.provisions.limits) if limited else lambda: None
     where = f"node {node.plan.name}"
     if node.plan.image is not None:
         where = f"image {node.plan.image} of {where}"
-    process.become(node.enter_programs(command), where, limiting)
+    process.become(node.enter_programs(command), where, limiting, keep=keep)
 
 
 @dataclass(slots=True)
