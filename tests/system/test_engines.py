@@ -156,7 +156,9 @@ def test_a_zone_that_was_tampered_with(tree: Lab) -> None:
     zone = "/run/netlab/services/ns-dns/lab.test.zone.signed"
     spoil = f"sed -i '/^mail.lab.test/s/10.3.0.80/10.3.0.66/' {zone} && grep -c 10.3.0.66 {zone}"
     assert told(tree, "ns", "sh", "-c", spoil) == "1\n"
-    reload = "for p in /proc/[0-9]*; do grep -qs ns-dns/named.conf $p/cmdline && kill -HUP ${p#/proc/}; done"
+    reload = (
+        "for p in /proc/[0-9]*; do grep -qs ns-dns/named.con[f] $p/cmdline && kill -HUP ${p#/proc/}; done"
+    )
     told(tree, "ns", "sh", "-c", reload)
     direct = ["dig", "+short", "@10.3.0.53", "mail.lab.test"]
     assert wait_for(lambda: told(tree, "client", *direct) == "10.3.0.66\n")
