@@ -28,8 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C be heard by what the tests start: a shell's background jobs begin with it ignored."""
+    """Let Ctrl-C and Ctrl-\\ be heard by what the tests start: a shell's background jobs begin without."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture
