@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C and Ctrl-\\ be heard by what the tests start: a shell's background jobs begin without."""
+    """Let SIGINT and SIGQUIT be heard by what the tests start: a shell's background jobs begin without."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
