@@ -11,6 +11,7 @@ from netlab.topology.faults import Faults, Mark, shown
 from netlab.topology.model import Record
 
 if TYPE_CHECKING:
+    import dns.name
     import dns.rdata
 
 ROOT = "."
@@ -34,6 +35,25 @@ class Entry:
     def owner(self) -> str:
         """The owner as DNS compares it (RFC 4343)."""
         return self.record.owner.lower()
+
+
+def read_data(kind: str, text: str, origin: dns.name.Name) -> dns.rdata.Rdata:
+    """Return a type's data, with absolute names; what dnspython raises where it is none.
+
+    It makes an error of its own of whatever comes while it reads; a signal's exception is raised again.
+    """
+    import dns.exception
+    import dns.rdata
+
+    try:
+        return dns.rdata.from_text("IN", kind, text, origin, relativize=False)
+    except dns.exception.DNSException as error:
+        cause = error.__cause__
+        while cause is not None and isinstance(cause, Exception):
+            cause = cause.__cause__
+        if cause is not None:
+            raise cause from None
+        raise
 
 
 def check_together(read: list[Entry], origin: str, faults: Faults) -> None:

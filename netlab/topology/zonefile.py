@@ -26,6 +26,7 @@ from netlab.topology.records import (
     is_address,
     is_too_long,
     no_final_dot,
+    read_data,
     within,
 )
 from netlab.topology.vocabulary import RECORD_TYPES
@@ -279,12 +280,11 @@ class _Reading:
     def _is_data(self, kind: str, tokens: tuple[Token, ...]) -> bool:
         """Say whether an entry without its owner would be data of a type; hosts, too, are named ns or mx."""
         import dns.exception
-        import dns.rdata
 
         if kind not in RECORD_TYPES or (kind == "TXT" and not tokens[0].quoted):
             return False
         try:
-            dns.rdata.from_text("IN", kind, _joined(tokens), self._origin, relativize=False)
+            read_data(kind, _joined(tokens), self._origin)
         except (dns.exception.DNSException, ValueError, ArithmeticError, LookupError):
             return False
         return True
@@ -292,7 +292,6 @@ class _Reading:
     def _rdata(self, kind: str, at: Token, tokens: list[Token]) -> str:
         """Return a record's data in canonical form, with absolute names."""
         import dns.exception
-        import dns.rdata
 
         example = RECORD_TYPES.get(kind)
         if not tokens:
@@ -301,7 +300,7 @@ class _Reading:
         text = _joined(tokens)
         mark = _all(tokens)
         try:
-            rdata = dns.rdata.from_text("IN", kind, text, self._origin, relativize=False)
+            rdata = read_data(kind, text, self._origin)
         except (dns.exception.DNSException, ValueError, ArithmeticError, LookupError) as error:
             reason = str(error).partition("\n")[0]
             hint = f"write {example}" if example else reason or "see the type's own RFC"

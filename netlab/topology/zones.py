@@ -24,6 +24,7 @@ from netlab.topology.records import (
     is_domain,
     is_too_long,
     no_final_dot,
+    read_data,
     within,
 )
 from netlab.topology.vocabulary import RECORD_TYPES
@@ -174,12 +175,11 @@ class _Reading:
     def _rdata(self, kind: str, word: str) -> dns.rdata.Rdata | None:
         """Return the data with absolute names; None where it is not of that type."""
         import dns.exception
-        import dns.rdata
 
         if kind in ("A", "AAAA") and not is_address(word, kind):
             return None
         try:
-            return dns.rdata.from_text("IN", kind, word, self.origin_name, relativize=False)
+            return read_data(kind, word, self.origin_name)
         except (dns.exception.DNSException, ValueError):
             return None
 
