@@ -14,7 +14,7 @@ from netlab.topology.records import read_data
 
 @pytest.mark.parametrize("signalled", [KeyboardInterrupt(), SystemExit(143)], ids=["Ctrl-C", "SIGTERM"])
 def test_a_signal_is_no_bad_data(monkeypatch: pytest.MonkeyPatch, signalled: BaseException) -> None:
-    """What breaks dnspython off in its reading breaks netlab off, and is not told as a mistake in the file."""
+    """What breaks dnspython off in its reading breaks netlab off, and is no mistake in the file."""
 
     def broken_off(*_: object, **__: object) -> None:
         raise signalled
