@@ -240,11 +240,14 @@ def test_no_namespace_is_left(engine: Engine, user: str, kinds: Path) -> None:
     def look(_: int, moment: str) -> None:
         """Note what there is at each answer; the last is that of the lab's first words."""
         if moment == ANSWERED and known.wait(harness.PATIENCE):
-            for each in containers.of_lab(engine, user).values():
-                ids.add(each["Id"])
-                names.add(Path(each["NetworkSettings"]["SandboxKey"]).name)
-            mounted.update(held_by_engine(names))
-            seen.update(in_groups(ids))
+            # The proxy asks from a thread for each connection: what all share is only added to.
+            found = containers.of_lab(engine, user).values()
+            here = {each["Id"] for each in found}
+            held = {Path(each["NetworkSettings"]["SandboxKey"]).name for each in found}
+            ids.update(here)
+            names.update(held)
+            mounted.update(held_by_engine(held))
+            seen.update(in_groups(here))
 
     try:
         with containers.proxy(look) as between:
