@@ -14,6 +14,7 @@ from netlab.topology.model import Service
 from netlab.topology.recordings import Capture
 from netlab.topology.rules import RawRules
 from netlab.topology.vocabulary import DEFAULT_BACKEND
+from netlab.topology.wires import Wire
 
 # The ports that a node's kernel gives out (ip_local_port_range). The labs' own draw from RFC 6335's
 # dynamic ports, 49152–65535: so a port tells whether a seed or a kernel chose it.
@@ -30,7 +31,7 @@ class Port:
 
     `mac` is the node's, `port_mac` the switch port's. `port` is at most 15 bytes (IFNAMSIZ). It has an
     address of at least one version. `mtu` is in bytes, None: the kernel's own, 1500. One that is not `up` has
-    its addresses, and carries nothing.
+    its addresses, and carries nothing. `wire` is its cable's impairments, with their seed.
     """
 
     node: str
@@ -43,6 +44,7 @@ class Port:
     address6: IPv6Interface | None = None
     mtu: int | None = None
     up: bool = True
+    wire: Wire | None = None
 
     @property
     def addresses(self) -> tuple[IPv4Interface | IPv6Interface, ...]:

@@ -16,6 +16,7 @@ from netlab.topology.given import Config, Provisions, Startup
 from netlab.topology.recordings import Capture
 from netlab.topology.rules import Filter, Nat, RawRules
 from netlab.topology.vocabulary import DEFAULT_BACKEND
+from netlab.topology.wires import Wire
 
 DEFAULT_SEED = 2012
 LEAST_MTU_IPV6 = 1280  # bytes, RFC 8200, section 5
@@ -40,7 +41,7 @@ class Interface:
     """A node's attachment to a network; `name` is eth0, eth1, … in the order of the file.
 
     It has an address for each subnet that the network has. `mac` is None where the plan is to choose it; one
-    that is not `up` has its addresses all the same, and carries nothing.
+    that is not `up` has its addresses all the same, and carries nothing. `wire`: its cable's impairments.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Interface:
     address6: IPv6Address | None = None
     mac: str | None = None
     up: bool = True
+    wire: Wire | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,13 @@ from typing import Any
 from netlab.errors import LabError
 from netlab.plan import model as planned
 from netlab.plan.model import Plan
-from netlab.topology import given, model, recordings, rules
+from netlab.topology import given, model, recordings, rules, wires
 
 
 @cache
 def language() -> str:
     """Return a digest of what plans are made of: every class, with its fields and their types."""
-    return sha256("\n".join(_words((planned, model, given, rules, recordings))).encode()).hexdigest()
+    return sha256("\n".join(_words((planned, model, given, rules, recordings, wires))).encode()).hexdigest()
 
 
 def _words(modules: tuple[ModuleType, ...]) -> Iterator[str]:
