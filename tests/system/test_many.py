@@ -162,11 +162,12 @@ def test_threads_share_a_lab(web: Lab) -> None:
 
 
 def test_five_hundred_commands_leak_nothing() -> None:
-    """After 500 commands supervisor and owner hold the descriptors, and have the children, of before."""
+    """After 500 commands supervisor and owner hold no more descriptors, nor have more children, than before."""
     with lab.start(harness.web_plan()) as running:
         running.run("client", ["true"])
         init = harness.init_of(os.getpid())
-        before = _descriptors(init), len(_descriptors(os.getpid())), harness.children(init)
+        # What the first command had may still be closing: none of 500 may add to it.
+        before = len(_descriptors(init)), len(_descriptors(os.getpid())), len(harness.children(init))
         for _ in range(500):
             assert running.run("client", ["true"]) == 0
         with Path("/dev/null").open("wb") as null:
@@ -175,9 +176,9 @@ def test_five_hundred_commands_leak_nothing() -> None:
                 logs = running.logs("client", null.fileno())
                 assert logs.wait(harness.PATIENCE) == 0
                 logs.close()
-        assert harness.wait_for(lambda: _descriptors(init) == before[0]), _descriptors(init)
-        assert len(_descriptors(os.getpid())) == before[1]
-        assert harness.wait_for(lambda: harness.children(init) == before[2])
+        assert harness.wait_for(lambda: len(_descriptors(init)) <= before[0]), _descriptors(init)
+        assert len(_descriptors(os.getpid())) <= before[1]
+        assert harness.wait_for(lambda: len(harness.children(init)) <= before[2])
 
 
 def test_labs_leak_nothing_in_their_owner() -> None:
