@@ -162,7 +162,7 @@ def test_threads_share_a_lab(web: Lab) -> None:
 
 
 def test_five_hundred_commands_leak_nothing() -> None:
-    """After 500 commands supervisor and owner hold no more descriptors, nor have more children, than before."""
+    """After 500 commands supervisor and owner hold no more descriptors and children than before."""
     with lab.start(harness.web_plan()) as running:
         running.run("client", ["true"])
         init = harness.init_of(os.getpid())
@@ -182,11 +182,12 @@ def test_five_hundred_commands_leak_nothing() -> None:
 
 
 def test_labs_leak_nothing_in_their_owner() -> None:
-    """After thirty labs the owner holds the descriptors, and has the children, of before."""
+    """After thirty labs the owner holds no descriptor, and has no child, that it had not before."""
     with lab.start(harness.web_plan()):
         pass
     before = _descriptors(os.getpid()), harness.keepers(os.getpid())
     for _ in range(30):
         with lab.start(harness.web_plan()) as running:
             running.run("client", ["true"])
-    assert (_descriptors(os.getpid()), harness.keepers(os.getpid())) == before
+    assert set(_descriptors(os.getpid())) <= set(before[0])
+    assert set(harness.keepers(os.getpid())) <= set(before[1])
