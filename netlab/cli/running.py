@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from netlab.cli import completing, console
-from netlab.errors import LabError, NetlabError, ServiceError
+from netlab.errors import LabError, NetlabError, ServiceError, TimeLimitError
 from netlab.topology.vocabulary import DEFAULT_BACKEND
 
 if TYPE_CHECKING:
@@ -66,13 +66,16 @@ def _no_orphans(backend: str) -> Iterator[None]:
 def _completed(started: Lab, record: Record) -> Iterator[Lab]:
     try:
         yield started
-    except BaseException:
+    except BaseException as first:
         try:
             _complete(started, record)
         except ServiceError as error:
             console.note(f"netlab: {error}")
         except NetlabError:
             pass  # what came first says why
+        else:
+            if isinstance(first, TimeLimitError):
+                console.note(f"recorded in {record.shown}/")
         raise
     _complete(started, record)
 
