@@ -32,7 +32,7 @@ def shell(desk: Desk, line: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_shipped_lab_is_ended_at_its_limit(desk: Desk) -> None:
-    """The script that outlives its limit is ended, the sentence states the limit; the record is where it says."""
+    """The script that outlives its limit is ended; the sentence states that, the record is where it says."""
     done = desk.netlab("lab", "run", "handshake", "--time-limit", "0.1")
     assert done.returncode == 124
     assert "was ended in node client after 0.1 s, its time limit" in done.stderr
