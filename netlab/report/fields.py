@@ -20,7 +20,7 @@ _WELL_KNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of so many bits; `said` is its value as one writes it, `short` its name for where room lacks."""
+    """A field of so many bits; `said` is its value as one writes it, `short` its name where room lacks."""
 
     name: str
     bits: int
