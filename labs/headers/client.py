@@ -1,6 +1,6 @@
 """Lab headers: send a UDP datagram and a TCP segment, draw their headers, and compute their checksums.
 
-Usage: client.py. What is drawn are the packet's own bytes; `netlab trace show RUN --headers N` draws any other.
+Usage: client.py. It draws the packets' own bytes; `netlab trace show RUN --headers N` draws any other.
 """
 
 import random

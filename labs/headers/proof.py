@@ -68,7 +68,7 @@ def prove(run: Path) -> list[tuple[bool, str]]:
         ),
         (
             options == [2, 4, 8, 1, 3] and syn.header_length == 40,
-            f"SYN has the options {options}, in 20 bytes: the data begin after {syn.header_length // 4} words.",
+            f"SYN has the options {options}, in 20 bytes: its data offset is {syn.header_length // 4} words.",
         ),
         (
             (answer.source_port, answer.destination_port) == (syn.destination_port, syn.source_port)

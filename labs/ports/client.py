@@ -41,7 +41,7 @@ def query(port: int) -> None:
 
 
 def draw() -> None:
-    """A client's own port: drawn, so that nobody can guess it, from all that there are."""
+    """Draw a client's own port, so that nobody can guess it, from all that there are."""
     print("1. A query, from a port that we draw:")
     query(draw_port())
     draws = next(count for count in itertools.count(1) if draw_port() == LAST)
@@ -53,7 +53,7 @@ def draw() -> None:
 
 
 def overstep() -> None:
-    """What is no port: the field has 16 bits, and 0 means that there is none."""
+    """Try what is no port: the field has 16 bits, and 0 means that there is none."""
     print("3. 65536 needs 17 bits. Scapy, which packs the header, and Python's socket, refuse it:")
     try:
         bytes(UDP(dport=65536))
@@ -98,7 +98,7 @@ def knock_at_closed_tcp() -> None:
 
 
 def knock_at_open_tcp() -> None:
-    """An open port answers with SYN-ACK. We do not mean it, and say so: with RST."""
+    """Get a SYN-ACK from each open port. We do not mean it, and say so: with RST."""
     print("6. The same SYN to ports where something listens:")
     for node, port in (("web", 80), ("web", 8080), ("dns", 53)):
         ip, ours = IP(dst=node), draw_port()

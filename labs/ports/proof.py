@@ -80,13 +80,12 @@ def prove(run: Path) -> list[tuple[bool, str]]:
     answered = {ours(talk) for talk in datagrams if [port for port, _ in talk] == ["client", "dns"]}
     told = errors(run)
     quoted = [packet.payload for _, packet in told]
-    about = [
-        packet for talk in datagrams for port, packet in talk if port == "client" and is_to_web(packet)
-    ]
+    about = [packet for talk in datagrams for port, packet in talk if port == "client" and is_to_web(packet)]
     same = [packet.data[14 : 14 + len(quote)] == quote for packet in about for quote in quoted]
     codes = [(one.transport.type, one.transport.code) for _, one in told if isinstance(one.transport, Icmp)]
     refused, open_ports = refusals(segments), served(segments)
     kinds = {bool(asked.flags & ACK) for asked, _ in refused}
+    accepted = sum(is_accepted(talk) for talk in segments)
     pages = [open_ports.get(("web", port), set()) for port in (80, 8080)]
     return [
         (
@@ -103,14 +102,22 @@ def prove(run: Path) -> list[tuple[bool, str]]:
             "A closed TCP port: RST; to a SYN with seq 0, ack A+1; to an ACK with that one's ack for seq.",
         ),
         (
-            set(open_ports) == {("web", 80), ("web", 8080), ("dns", 53)},
-            "SYN-ACK from " + ", ".join(f"{node} {port}" for node, port in sorted(open_ports)) + ".",
+            set(open_ports) == {("web", 80), ("web", 8080), ("dns", 53)} and len(segments) == accepted + 1,
+            "Each SYN to an open port was answered with SYN-ACK: "
+            + ", ".join(f"{node} {port}" for node, port in sorted(open_ports))
+            + ".",
         ),
         (
             all(pages) and pages[0] != pages[1],
             "Web's ports 80 and 8080 gave different pages: two servers, one address.",
         ),
     ]
+
+
+def is_accepted(talk: Conversation) -> bool:
+    """Tell whether a conversation begins with SYN and SYN-ACK."""
+    flags = [one.transport.flags for _, one in talk[:2] if isinstance(one.transport, Tcp)]
+    return flags == [SYN, SYN | ACK]
 
 
 def ours(talk: Conversation) -> int:
