@@ -13,6 +13,8 @@ from scapy.all import *
 from states import state_of  # beside this file, as is watched
 from watched import WAIT, Asking, Watched
 
+PART = 10_000  # bytes: seven segments
+
 
 def open_connection(*, then: str) -> Watched:
     """Open a connection and ask for a page; `then` is what the server is to do: keep-alive, or close."""
@@ -47,9 +49,10 @@ def we_begin(asking: Asking) -> None:
 
 def the_server_begins(asking: Asking) -> None:
     """Let the server close, as it does when it is asked to, and in HTTP/1.0; answer it."""
-    print("2. The server closes first: its FIN comes with the page. Until we close, too, it waits.")
+    print("2. The server closes first: its FIN comes with or behind the page. Until we close, too, it waits.")
     web = open_connection(then="close")
     web.read_page()
+    web.recv()  # nothing: the end of what the server sends
     web.tell()
     asking.tell(web, "FIN-WAIT-2")
     web.close()
@@ -60,7 +63,7 @@ def the_server_begins(asking: Asking) -> None:
 
 def we_close_one_way(asking: Asking) -> None:
     """Send FIN with the request: it ends what we send, not what we get."""
-    print("3. Half-closed: FIN goes with the request, and the page comes all the same.")
+    print(f"3. Half-closed: FIN goes with the request, and {PART} bytes of a page come all the same.")
     web = Watched()
     web.connect()
     web.rows.clear()
@@ -76,12 +79,12 @@ def we_close_one_way(asking: Asking) -> None:
         return web.sent(held[0])
 
     web.on_send = join
-    web.ask_for("/", then="keep-alive")
+    web.ask_for("/", then="keep-alive", more=f"Range: bytes=0-{PART - 1}")
     web.shutdown()
     page = web.read_page()
     web.close()
     web.tell()
-    print(f"   {len(page)} bytes of the page came after our FIN.")
+    print(f"   {len(page)} bytes came after our FIN.")
     asking.tell(web, "CLOSED")
 
 

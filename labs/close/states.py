@@ -1,6 +1,7 @@
 """Lab close: in which state is a connection, to this node's kernel? On web this answers by UDP, port 15.
 
-It reads /proc/net/tcp, as `netstat` does; `ss` asks the kernel for the same by netlink.
+It reads /proc/net/tcp, as `netstat` does, and tcp6, where a server of both IPs has its connections. `ss` asks
+the kernel for the same by netlink.
 """
 
 import socket
@@ -17,10 +18,11 @@ PATIENCE = 1.0  # seconds until a connection is in the state that is expected of
 
 def state_of(port: int, *, local: bool = False) -> str:
     """Return the state of the connection whose remote port is this one; CLOSED if there is none."""
-    for row in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        _, here, there, state, *_ = row.split()
-        if int((here if local else there).partition(":")[2], 16) == port:
-            return NAMES[int(state, 16) - 1]
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        for row in table.read_text().splitlines()[1:] if table.exists() else ():
+            _, here, there, state, *_ = row.split()
+            if int((here if local else there).partition(":")[2], 16) == port:
+                return NAMES[int(state, 16) - 1]
     return "CLOSED"
 
 

@@ -68,9 +68,10 @@ class Watched(Connection):
             print(f"   {arrow:4} {words:<44} {state}".rstrip())
         self.rows = []
 
-    def ask_for(self, path: str, *, then: str) -> None:
-        """Send a request, which says what the server is to do with the connection `then`."""
-        self.sendall(f"GET {path} HTTP/1.1\r\nHost: www.lab.test\r\nConnection: {then}\r\n\r\n".encode())
+    def ask_for(self, path: str, *, then: str, more: str = "") -> None:
+        """Send a request: what the server is to do with the connection `then`, and `more`, another field."""
+        fields = ["Host: www.lab.test", f"Connection: {then}", *([more] if more else [])]
+        self.sendall("\r\n".join([f"GET {path} HTTP/1.1", *fields, "", ""]).encode())
 
     def read_page(self) -> bytes:
         """Return the body of the response; raises if it does not come whole."""

@@ -33,6 +33,8 @@ SEED = 2012
 LABS = ("ports", "dns", "headers", "handshake", "close", "rst")
 SPACE = 2**32
 LAST_PORT = 65535
+# Lab → the labs in whose records all of its own is found, too.
+INCLUDING = {"dns": {"headers"}}
 KERNELS = re.compile(
     r":(3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|4[0-8]\d{3}|490\d\d|491[0-4]\d|4915[01])$"
 )
@@ -362,7 +364,7 @@ def test_no_packets_prove_nothing(runs: Runs, tmp_path: Path, name: str) -> None
 @pytest.mark.parametrize("name", LABS)
 def test_another_labs_record_is_no_proof(runs: Runs, name: str) -> None:
     """Each proof turns down the records of the other labs, in words and with exit status 1."""
-    for other in set(LABS) - {name}:
+    for other in set(LABS) - {name} - INCLUDING.get(name, set()):
         done = prove(name, runs[other][1])
         assert (done.returncode, "Traceback" in done.stderr) == (1, False), (other, done.stdout, done.stderr)
         assert "NO " in done.stdout

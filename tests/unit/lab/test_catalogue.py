@@ -208,8 +208,9 @@ def test_worksheets_name_their_rows(root: Path) -> None:
     table = {row for label in labels for row in label.split(", ")}
     for each in exercises():
         text = each.readme.read_text()
-        named = text.partition("Rows ")[2].partition(" of README's table")[0]
-        assert tuple(re.findall(r"A\d+", named)) == each.rows
+        named = re.search(r"^Rows? (.*) of README's table", text, re.MULTILINE | re.DOTALL)
+        assert named
+        assert tuple(re.findall(r"A\d+", named[1])) == each.rows
         assert set(each.rows) <= table
         assert "\n5. " in text
         assert f"**Hand in** your answers and `runs/{each.name}/`" in text
