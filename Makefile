@@ -25,8 +25,11 @@ help: ## what can be made (this list)
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## *\(.*\)/  \1\t\2/p' Makefile | expand -t 18
 
 # These are no phony targets, so that the pattern below them gives their recipe.
+lab-ports: ## draw a client's port; knock at open ports and at closed ones
 lab-dns: ## ask the lab's DNS server with a crafted UDP query
+lab-headers: ## the headers of UDP and TCP, bit by bit, and their checksums
 lab-handshake: ## open, use and close a TCP connection, segment by segment
+lab-close: ## end a connection from either side, from both, by half, by force
 lab-rst: ## the same without the firewall rule: the kernel's RST, caught
 lab-%: .venv/.compiled
 	@$(BIN)/netlab lab run $* $(if $(SEED),--seed $(SEED)) $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)

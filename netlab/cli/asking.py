@@ -95,17 +95,48 @@ def trace_command() -> None:
 
 @trace_command.command("show")
 @click.argument("capture", type=click.Path(path_type=Path))
-def show_command(capture: Path) -> None:
+@click.option(
+    "--headers",
+    "number",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Draw the Nth packet's headers instead, and explain each field.",
+)
+def show_command(capture: Path, number: int | None) -> None:
     """Tell the packets of a CAPTURE, a pcapng file or a run's directory, one line each.
 
     \b
     Example:
       netlab trace show runs/dns/capture.pcapng
+      netlab trace show runs/dns --headers 3
     """  # noqa: D301
     from netlab.report.trace import format_trace, trace_of_capture
 
     path = capture / "capture.pcapng" if capture.is_dir() else capture
-    console.say(format_trace(trace_of_capture(path)).rstrip("\n"))
+    if number is None:
+        console.say(format_trace(trace_of_capture(path)).rstrip("\n"))
+    else:
+        console.say(_drawn(path, number))
+
+
+def _drawn(path: Path, number: int) -> str:
+    """Return the line of one packet, counted from 1, and its headers; UsageError where there is none."""
+    from netlab.report.dissect import dissect
+    from netlab.report.drawing import draw
+    from netlab.report.pcapng import read_capture
+    from netlab.report.trace import format_line, in_order, trace_of
+
+    captured = read_capture(path)
+    lines = trace_of(captured, str(path)).lines
+    if number > len(lines):
+        hint = "N counts the lines of the trace, from 1" if lines else "run the lab again"
+        raise UsageError(f"{path} has {console.count(len(lines), 'packet')}, and no number {number}", hint)
+    line, frame = lines[number - 1], in_order(captured.frames)[number - 1]
+    drawn = draw(dissect(frame.data, frame.original_length))
+    if not drawn:
+        what = f"packet {number} is no IP packet: {format_line(line)}"
+        raise UsageError(what, "choose one that has an IP header: netlab trace show tells them all")
+    return f"{format_line(line)}\n\n{drawn}"
 
 
 @trace_command.command("diff")

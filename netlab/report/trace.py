@@ -21,6 +21,7 @@ __all__ = [
     "Trace",
     "format_line",
     "format_trace",
+    "in_order",
     "read_trace",
     "trace",
     "trace_of",
@@ -49,8 +50,13 @@ class Trace:
 def trace(frames: Iterable[Frame], names: Mapping[str, str]) -> Iterator[Line]:
     """Tell frames in the order of their time: what several recorders wrote into one file may be out of it."""
     narrator = Narrator(names)
-    for frame in sorted(frames, key=attrgetter("time_ns")):
+    for frame in in_order(frames):
         yield narrator.line(frame)
+
+
+def in_order(frames: Iterable[Frame]) -> list[Frame]:
+    """Return frames in the order of their time: the order of a trace's lines."""
+    return sorted(frames, key=attrgetter("time_ns"))
 
 
 def trace_of_capture(path: Path) -> Trace:

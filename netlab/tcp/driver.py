@@ -187,6 +187,12 @@ class Connection:
             self._turn(limit)
         self._flush()
 
+    def arrive(self, packet: Packet) -> None:
+        """Let a packet arrive that `on_receive` has held back; the hook does not see it again."""
+        with contextlib.suppress(segment.DamagedError):
+            self._arrives(datagram.decode(_rebuilt(packet)), self._now())
+        self._flush()
+
     def __enter__(self) -> Self:
         return self
 

@@ -194,7 +194,7 @@ def test_the_shipped_labs_are_sound(root: Path) -> None:
     """Each shipped lab loads, runs in a node that its topology has, and has rows and a proof."""
     assert (labs_root(), topologies_root()) == (root / "labs", root / "topologies")
     shipped = exercises()
-    assert [each.name for each in shipped] == ["dns", "handshake", "rst"]
+    assert [each.name for each in shipped] == ["ports", "dns", "headers", "handshake", "close", "rst"]
     for each in shipped:
         assert each == find(each.name)
         assert each.node in [node.name for node in topology.load(each.topology).nodes]
@@ -208,8 +208,9 @@ def test_worksheets_name_their_rows(root: Path) -> None:
     table = {row for label in labels for row in label.split(", ")}
     for each in exercises():
         text = each.readme.read_text()
-        named = text.partition("Rows ")[2].partition(" of README's table")[0]
-        assert tuple(re.findall(r"A\d+", named)) == each.rows
+        named = re.search(r"^Rows? (.*) of README's table", text, re.MULTILINE | re.DOTALL)
+        assert named
+        assert tuple(re.findall(r"A\d+", named[1])) == each.rows
         assert set(each.rows) <= table
         assert "\n5. " in text
         assert f"**Hand in** your answers and `runs/{each.name}/`" in text
