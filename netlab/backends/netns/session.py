@@ -286,8 +286,10 @@ def _needed(visible: Sequence[Path]) -> tuple[Path, ...]:
     package = Path(__file__).resolve().parents[3]
     interpreter = Path(sys.executable).resolve().parent
     wanted = (Path.cwd(), Path(sys.prefix), Path(sys.base_prefix), interpreter, package, *visible)
+    # Pathlib's own raises where a directory above may not be entered: nobody sees what is there, we neither.
+    there = (path for path in wanted if os.path.exists(path))  # noqa: PTH110
     # /tmp itself stays the lab's own, even for who works there.
-    return tuple(dict.fromkeys(path for path in wanted if path.exists() and str(path) not in sandbox.PRIVATE))
+    return tuple(dict.fromkeys(path for path in there if str(path) not in sandbox.PRIVATE))
 
 
 # -- labs that run -----------------------------------------------------------------------------------
