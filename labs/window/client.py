@@ -42,6 +42,8 @@ class Connection:
         while self.socket.select([self.socket], max(0, deadline - time.monotonic())):
             packet = self.socket.recv()  # None for a packet that this socket itself has sent
             if packet and TCP in packet and (packet[IP].src, packet[TCP].dport) == (self.ip.dst, self.port):
+                if packet[TCP].flags.R:
+                    sys.exit("The server resets the connection. Has our own kernel done that? See lab rst.")
                 return packet[TCP], packet[Raw].load if Raw in packet else b""
         sys.exit(f"No segment from the server within {WAIT:g} s. trace.txt shows how far the two have come.")
 
