@@ -27,7 +27,9 @@ help: ## what can be made (this list)
 # These are no phony targets, so that the pattern below them gives their recipe.
 lab-dns: ## ask the lab's DNS server with a crafted UDP query
 lab-handshake: ## open, use and close a TCP connection, segment by segment
-lab-rst: ## the same without the firewall rule: the kernel's RST, caught
+lab-window: ## a window that closes to zero, probes, and the update that opens it
+lab-rst: ## the handshake without the firewall rule: the kernel's RST, caught; other cures
+lab-unfinished: ## what a server does when nobody acknowledges; then the script, finished
 lab-%: .venv/.compiled
 	@$(BIN)/netlab lab run $* $(if $(SEED),--seed $(SEED)) $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
 

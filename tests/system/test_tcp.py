@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -307,6 +308,67 @@ def test_without_the_rule_the_kernel_resets_it(run: Run) -> None:
         """,
         "bare",
     )
+
+
+SERVE = """
+flags, states = [], []
+def note(packet):
+    flags.append(str(packet["TCP"].flags))
+    return packet
+with listen(8000, timeout=30) as server:
+    server.on_send = note
+    print("ready", flush=True)
+    for number in range(3):
+        with server.accept() as client:
+            client.sendall(client.recv() * 1000)
+            client.shutdown()
+            assert client.recv() == b""
+        states.append([state.value for state in client.endpoint.block.history])
+    server.timeout = 0.2
+    try:
+        server.accept()
+    except TimeoutError as error:
+        assert error.strerror == "nobody has opened a connection to port 8000 for 0.2 s", error
+course = ["LISTEN", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT"]
+assert states == [course] * 3, states
+assert flags.count("SA") == 4, flags        # one of them for a call that was taken back
+"""
+
+CALL = """
+import socket, sys
+from concurrent.futures import ThreadPoolExecutor
+from scapy.all import *
+# Our kernel, which has not called, takes this call back with RST.
+send(IP(dst="10.0.0.10") / TCP(sport=50000, dport=8000, seq=7, flags="S"), verbose=False)
+
+def call(host):
+    word = f"I call {host}".encode()
+    with socket.create_connection((host, 8000), 30) as caller:
+        caller.sendall(word)
+        answer = caller.makefile("rb").read()
+    assert answer == word * 1000, (host, len(answer))
+
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(call, sys.argv[1:]))
+"""
+
+
+def test_a_kernel_calls_a_crafted_server(running: Lab, place: Path) -> None:
+    """Three connections over IPv4 and IPv6, made at once, wait for one another; each is served and closed."""
+    (place / "serve.py").write_text("from netlab.tcp.listener import *\n" + SERVE)
+    (place / "call.py").write_text(CALL)
+    heard, told = os.pipe()
+    with os.fdopen(heard) as output:
+        server = running.launch("client", [str(place / "serve.py")], stdio=(0, told, 2))
+        os.close(told)
+        try:
+            assert output.readline() == "ready\n"
+            hosts = ("10.0.0.10", "fd00::10", "10.0.0.10")
+            called = running.output("bare", [str(place / "call.py"), *hosts])
+            assert called.returncode == 0, called.stderr
+            assert server.wait(30) == 0
+        finally:
+            server.close()
 
 
 def test_hooks_see_change_and_hold_back(run: Run) -> None:
