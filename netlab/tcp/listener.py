@@ -47,14 +47,13 @@ class Listener:
     def accept(self) -> Connection:
         """Return the next connection, once its handshake is complete; TimeoutError after `timeout` seconds.
 
-        Who does not complete it has so long as well, in which others wait.
+        Who calls and does not go on is waited for as long, while others wait.
         """
         limit = time.monotonic() + self.timeout
         while (left := limit - time.monotonic()) > 0:
             data = self._ear.receive(left)
-            with contextlib.suppress(DamagedError):
-                if data is not None and (connection := self._answer(data)) is not None:
-                    return connection
+            if data is not None and (connection := self._answer(data, limit)) is not None:
+                return connection
         raise TimeoutError(
             errno.ETIMEDOUT, f"nobody has opened a connection to port {self.port} for {self.timeout:g} s"
         )
@@ -71,33 +70,37 @@ class Listener:
     ) -> None:
         self.close()
 
-    def _answer(self, data: bytes) -> Connection | None:
-        """Complete a handshake; None if the call is an old one's, not for this node, or taken back."""
-        packet = datagram.decode(data)
-        syn = segment.decode(packet.payload, packet.source, packet.destination)
+    def _answer(self, data: bytes, limit: float) -> Connection | None:
+        """Complete a handshake; None if the call is damaged, known, taken back, or not for this node."""
+        try:
+            packet = datagram.decode(data)
+            syn = segment.decode(packet.payload, packet.source, packet.destination)
+        except DamagedError:
+            return None
         call = (packet.source, syn.source_port, syn.seq)
         if call in self._accepted or not _is_ours(packet.destination):
             return None
         peer = str(ipaddress.ip_address(packet.source))
-        link = Link(peer, self.port, peer_port=syn.source_port, source=packet.destination)
-        connection = Connection(
-            peer,
-            syn.source_port,
-            local_port=self.port,
-            settings=self.settings,
-            timeout=self.timeout,
-            link=link,
-        )
-        connection.on_send, connection.on_receive = self.on_send, self.on_receive
         try:
-            is_open = connection.answer(data)
-        except BaseException:
-            connection.abort()
-            raise
+            link = Link(peer, self.port, peer_port=syn.source_port, source=packet.destination)
+        except OSError:  # nobody can be reached by the address that the call came from
+            return None
+        connection = Connection(
+            peer, syn.source_port, local_port=self.port, settings=self.settings, link=link
+        )
+        connection.timeout = limit - time.monotonic()
+        connection.on_send, connection.on_receive = self.on_send, self.on_receive
+        is_open = False
+        try:
+            with contextlib.suppress(TimeoutError):
+                is_open = connection.answer(data)
+        finally:
+            if not is_open:
+                connection.abort()
         if not is_open:
-            connection.abort()
             return None
         self._accepted.add(call)
+        connection.timeout = self.timeout
         return connection
 
 

@@ -41,7 +41,7 @@ def hears(program: list[bpf.Instruction], data: bytes) -> bool:
 
 
 ports = st.sampled_from((80, 81, 50000))
-ends = st.sampled_from((V4, V6)).flatmap(lambda pair: st.permutations(pair))
+ends = st.sampled_from((V4, V6)).flatmap(st.permutations)
 cases = st.tuples(ends, ports, ports, st.integers(0, 0x3F), st.binary(max_size=4))
 
 
