@@ -30,7 +30,9 @@ lab-dns: ## ask the lab's DNS server with a crafted UDP query
 lab-headers: ## the headers of UDP and TCP, bit by bit, and their checksums
 lab-handshake: ## open, use and close a TCP connection, segment by segment
 lab-close: ## end a connection from either side, from both, by half, by force
-lab-rst: ## the same without the firewall rule: the kernel's RST, caught
+lab-window: ## a window that closes to zero, probes, and the update that opens it
+lab-rst: ## the handshake without the firewall rule: the kernel's RST, caught; other cures
+lab-unfinished: ## what a server does when nobody acknowledges; then the script, finished
 lab-%: .venv/.compiled
 	@$(BIN)/netlab lab run $* $(if $(SEED),--seed $(SEED)) $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
 

@@ -54,7 +54,7 @@ _ERRORS = {
 
 
 class Connection:
-    """A TCP connection to a port of a host, which `connect` opens.
+    """A TCP connection to a port of a host, which `connect` opens; `listener` knows the `link` already.
 
     Its calls wait for `timeout` seconds at most and raise what a socket's would: ConnectionError,
     TimeoutError, OSError. `on_send` and `on_receive` see every segment, and may be set at any time. What a
@@ -69,15 +69,16 @@ class Connection:
         local_port: int | None = None,
         settings: Settings | None = None,
         timeout: float = 10.0,
+        link: Link | None = None,
     ) -> None:
         self.host, self.port, self.timeout = host, port, timeout
         self.on_send: Hook | None = None
         self.on_receive: Hook | None = None
-        self.address = _resolve(host)
+        self.address = _resolve(host) if link is None else host
         self._version = ipaddress.ip_address(self.address).version
         # netlab seeds `random` before a script runs: these are the same in each run with the same seed.
         self.local_port = local_port or random.randint(49152, 65535)  # noqa: S311
-        self._link = Link(self.address, self.local_port)
+        self._link = link or Link(self.address, self.local_port)
         largest = self._link.mtu - _HEADERS[self._version]
         given = settings or DEFAULTS
         self.endpoint = Endpoint(
@@ -101,6 +102,14 @@ class Connection:
         except ClosedError as error:
             raise OSError(errno.EISCONN, f"{self._peer}: {error}; make another Connection") from None
         self._wait_for(lambda: self.endpoint.is_open, "did not complete the handshake")
+
+    def answer(self, syn: bytes) -> bool:
+        """Open it passively, by the datagram that the peer calls with; False: the call was taken back."""
+        self.endpoint.listen(self._now())
+        self._take(syn, self._now())
+        over = (State.LISTEN, State.CLOSED)
+        self._wait_for(lambda: self.endpoint.is_open or self.state in over, "did not complete the handshake")
+        return self.endpoint.is_open
 
     def send(self, data: bytes) -> int:
         """Take as much of the data as there is room for, and say how much that was."""

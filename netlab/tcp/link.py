@@ -1,11 +1,12 @@
-"""The way to one peer: a raw socket that is kept open, past the kernel's own TCP.
+"""The way to one peer, and the ear for those who call: raw sockets, kept open, past the kernel's own TCP.
 
-It is a packet socket, not raw IP: what leaves here meets no firewall rule, so that `hold-back-rst` drops the
-kernel's RSTs and none of ours. Whom a frame goes to is asked by Scapy, as for any packet of a script's.
+They are packet sockets, not raw IP: what leaves here meets no firewall rule, so that `hold-back-rst` drops
+the kernel's RSTs and none of ours. Whom a frame goes to is asked by Scapy, as for any packet of a script's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -14,36 +15,37 @@ import select
 import socket
 import struct
 
+from netlab.tcp import bpf
+
 _ETH_P = {4: 0x0800, 6: 0x86DD}
 _SO_ATTACH_FILTER = 26
 _SIOCGIFMTU = 0x8921
 _BUFFER = 4 << 20  # bytes; an ordinary user gets some 200 KiB of them, doubled
 _LARGEST = 65536
+_PACKET_HOST = 0  # linux/if_packet.h: it was for us
 _NOWHERE = ("0.0.0.0", "::")  # noqa: S104 — Scapy's word for: none
-
-# Classic BPF (linux/filter.h): load a byte, half, word; X = IPv4's header length; jump if equal; return.
-_LDB, _LDH, _LD, _LDH_X, _LDX_IHL, _JEQ, _RET = 0x30, 0x28, 0x20, 0x48, 0xB1, 0x15, 0x06
 
 
 class Link:
     """A raw socket to `peer`, an address; `source` is ours on that way, `mtu` the largest datagram.
 
-    It hears what comes for `port`, and every ICMP message. OSError, in words, where there is no way.
+    It hears what the peer sends to `port` (from `peer_port` alone, where that is given), and every ICMP
+    message. `source` may be another than the route's own: the one that a caller has called, packed. OSError,
+    in words, where there is no way.
     """
 
-    def __init__(self, peer: str, port: int) -> None:
+    def __init__(
+        self, peer: str, port: int, *, peer_port: int | None = None, source: bytes | None = None
+    ) -> None:
         address = ipaddress.ip_address(peer)
         version = address.version
-        self.interface, source, hop = _route(peer, version)
-        self.source, self.destination = ipaddress.ip_address(source).packed, address.packed
+        self.interface, usual, hop = _route(peer, version)
+        self.source, self.destination = source or ipaddress.ip_address(usual).packed, address.packed
         mac = _mac(hop, version)
         self._to = (self.interface, _ETH_P[version], 0, 0, mac)
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM)
+        program = bpf.segments_from(self.destination, port, peer_port)
+        self._socket = _packet_socket(version, program, self.interface)
         try:
-            self._socket.setblocking(False)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-            _attach(self._socket, _program(port, self.destination))
-            self._socket.bind((self.interface, _ETH_P[version]))
             self.mtu = _mtu(self._socket, self.interface)
         except OSError:
             self._socket.close()
@@ -71,6 +73,64 @@ class Link:
     def close(self) -> None:
         """Close the socket; a second time does nothing."""
         self._socket.close()
+
+
+class Ear:
+    """Hears the SYNs that come to a port of this node's, over IPv4 and IPv6, on any interface."""
+
+    def __init__(self, port: int) -> None:
+        self._sockets: list[socket.socket] = []
+        try:
+            for version in (4, 6):
+                self._sockets.append(_packet_socket(version, bpf.calls_to(port, version)))
+        except OSError:
+            self.close()
+            raise
+        self._poll = select.poll()
+        for each in self._sockets:
+            self._poll.register(each, select.POLLIN)
+
+    def receive(self, seconds: float) -> bytes | None:
+        """Return the next datagram; None if none comes in that time, or one that was not for this node."""
+        ready = {descriptor for descriptor, _ in self._poll.poll(max(0.0, seconds) * 1000)}
+        for each in self._sockets:
+            if each.fileno() in ready:
+                data, address = each.recvfrom(_LARGEST)
+                return data if address[2] == _PACKET_HOST else None
+        return None
+
+    def close(self) -> None:
+        """Close the sockets; a second time does nothing."""
+        for each in self._sockets:
+            each.close()
+
+
+def _packet_socket(
+    version: int, program: list[bpf.Instruction], interface: str | None = None
+) -> socket.socket:
+    """Return a socket that hears what the program lets through, on an interface or, for None, on all."""
+    # Bound to nothing, it hears nothing before the filter is there; but only one interface can be bound to.
+    protocol = 0 if interface else socket.htons(_ETH_P[version])
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, protocol)
+    try:
+        made.setblocking(False)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        _attach(made, program)
+        if interface:
+            made.bind((interface, _ETH_P[version]))
+        else:
+            _forget(made)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _forget(sock: socket.socket) -> None:
+    """Throw away what came before the filter."""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sock.recv(_LARGEST)
 
 
 def _route(peer: str, version: int) -> tuple[str, str, str]:
@@ -103,33 +163,7 @@ def _mtu(sock: socket.socket, interface: str) -> int:
     return int(struct.unpack("16xi", answer)[0])
 
 
-def _program(port: int, peer: bytes) -> list[tuple[int, int, int, int]]:
-    """Return a filter: ICMP, and TCP from the peer to the port; offsets count from the IP header."""
-    if len(peer) == 4:
-        return [
-            (_LDB, 0, 0, 9),  # protocol
-            (_JEQ, 6, 0, socket.IPPROTO_ICMP),
-            (_JEQ, 0, 6, socket.IPPROTO_TCP),
-            (_LD, 0, 0, 12),  # source
-            (_JEQ, 0, 4, int.from_bytes(peer)),
-            (_LDX_IHL, 0, 0, 0),
-            (_LDH_X, 0, 0, 2),  # destination port
-            (_JEQ, 0, 1, port),
-            (_RET, 0, 0, _LARGEST),
-            (_RET, 0, 0, 0),
-        ]
-    return [
-        (_LDB, 0, 0, 6),  # next header
-        (_JEQ, 3, 0, socket.IPPROTO_ICMPV6),
-        (_JEQ, 0, 3, socket.IPPROTO_TCP),
-        (_LDH, 0, 0, 42),  # destination port
-        (_JEQ, 0, 1, port),
-        (_RET, 0, 0, _LARGEST),
-        (_RET, 0, 0, 0),
-    ]
-
-
-def _attach(sock: socket.socket, program: list[tuple[int, int, int, int]]) -> None:
+def _attach(sock: socket.socket, program: list[bpf.Instruction]) -> None:
     code = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
     buffer = ctypes.create_string_buffer(code)
     sock.setsockopt(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -307,6 +308,131 @@ def test_without_the_rule_the_kernel_resets_it(run: Run) -> None:
         """,
         "bare",
     )
+
+
+def test_bad_input_does_no_harm(run: Run) -> None:
+    """Among a page's segments come others, nearly right; all of it arrives, as it is, within ten seconds.
+
+    Garbage, a SYN, RSTs, text that overlaps or lies outside the window, options cut short, ICMP errors.
+    """
+    run(
+        """
+        import random, time
+        from scapy.all import IP, ICMP, TCP, Raw
+        from netlab.tcp.settings import Settings
+
+        sent = []
+        def note(packet):
+            sent.append(packet)
+            return packet
+
+        def changed(packet, flags="A", seq=0, text=b"", **how):
+            tcp = packet[TCP]
+            header = TCP(sport=tcp.sport, dport=tcp.dport, seq=tcp.seq + seq, ack=tcp.ack, flags=flags, **how)
+            return IP(src=packet.src, dst=packet.dst) / header / text
+
+        def attack(packet):
+            if packet[TCP].flags.S:
+                return packet
+            garbage = IP(src=packet.src, dst=packet.dst, proto=6) / random.randbytes(random.randrange(60))
+            text = packet[Raw].load if Raw in packet else b""
+            return [
+                garbage,
+                IP(bytes(packet)[:30]),
+                changed(packet, "S", seq=random.randrange(1 << 20)),
+                changed(packet, "R", seq=1000),
+                changed(packet, "R", seq=-1000),
+                changed(packet, seq=1 << 24, text=b"far beyond the window"),
+                changed(packet, seq=-20, text=b"?" * 20 + text),
+                changed(packet, dataofs=15),
+                changed(packet, dataofs=6, text=bytes([2, 9, 5, 180])),   # an option of 9 bytes
+                IP(src=packet.src, dst=packet.dst) / ICMP(type=3, code=3) / bytes(sent[-1])[:28],
+                packet,
+            ]
+
+        began = time.monotonic()
+        # With timestamps, which these lack, hardly one of them would be looked at.
+        with connect("10.0.0.80", 80, settings=Settings(timestamps=False)) as web:
+            web.on_send, web.on_receive = note, attack
+            web.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+            page = web.makefile().read().partition(b"\\r\\n\\r\\n")[2]
+        assert page == bytes(range(256)) * 1000, len(page)
+        assert web.state.value == "CLOSED" and web.endpoint.failure is None
+        assert time.monotonic() - began < 10
+        """
+    )
+
+
+SERVE = """
+flags, states = [], []
+def refused(call):
+    try:
+        call()
+    except TimeoutError as error:
+        return error.strerror
+def note(packet):
+    flags.append(str(packet["TCP"].flags))
+    return packet
+with listen(8000, timeout=30) as server:
+    server.on_send = note
+    print("ready", flush=True)
+    for number in range(3):
+        with server.accept() as client:
+            client.sendall(client.recv() * 1000)
+            client.shutdown()
+            assert client.recv() == b""
+        states.append([state.value for state in client.endpoint.block.history])
+    server.timeout = 0.5
+    server.on_send = lambda packet: None       # nobody gets an answer any more
+    error = refused(server.accept)
+    assert error == "nobody has opened a connection to port 8000 for 0.5 s", error
+course = ["LISTEN", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT"]
+assert states == [course] * 3, states
+assert flags.count("SA") == 4, flags        # one of them for a call that was taken back
+"""
+
+CALL = """
+import socket, sys
+from concurrent.futures import ThreadPoolExecutor
+from scapy.all import *
+def syn(**how):
+    return TCP(dport=8000, seq=7, flags="S", **how)
+send(IP(dst="10.0.0.10") / syn(chksum=1), verbose=False)
+send(IP(dst="10.0.0.10", src="10.9.9.9") / syn(), verbose=False)          # from nowhere
+send(IP(dst="10.0.0.10") / syn(options=[("MSS", b"")]), verbose=False)    # our kernel takes it back, with RST
+
+def call(host):
+    word = f"I call {host}".encode()
+    with socket.create_connection((host, 8000), 30) as caller:
+        caller.sendall(word)
+        answer = caller.makefile("rb").read()
+    assert answer == word * 1000, (host, len(answer))
+
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(call, sys.argv[1:]))
+send(IP(dst="10.0.0.10") / syn(sport=50000), verbose=False)               # this one gets no answer
+"""
+
+
+def test_a_kernel_calls_a_crafted_server(running: Lab, place: Path) -> None:
+    """Three connections over IPv4 and IPv6, made at once, wait for one another; each is served and closed.
+
+    Calls that are damaged, come from nowhere, are taken back, or not gone on with, end nothing.
+    """
+    (place / "serve.py").write_text("from netlab.tcp.listener import *\n" + SERVE)
+    (place / "call.py").write_text(CALL)
+    heard, told = os.pipe()
+    with os.fdopen(heard) as output:
+        server = running.launch("client", [str(place / "serve.py")], stdio=(0, told, 2))
+        os.close(told)
+        try:
+            assert output.readline() == "ready\n"
+            hosts = ("10.0.0.10", "fd00::10", "10.0.0.10")
+            called = running.output("bare", [str(place / "call.py"), *hosts])
+            assert called.returncode == 0, called.stderr
+            assert server.wait(30) == 0
+        finally:
+            server.close()
 
 
 def test_hooks_see_change_and_hold_back(run: Run) -> None:

@@ -48,6 +48,26 @@ def test_a_failure_names_packet_direction_and_field(line: str, words: str) -> No
     assert str(raised.value).partition(": ")[2] == words
 
 
+LONG = """
+== x
+set delayed_ack=0 receive_buffer=65535
+connected
+< ACK seq=B+1 ack=A+1 len=32000
+> ACK seq=A+1 ack=B+32001
+< ACK seq=B+32001 ack=A+1 len=32000
+> ACK seq=A+1 ack=B+1+65160
+"""
+
+
+def test_a_failure_counts_packets_and_sums() -> None:
+    """All packets are counted, both ways, and a sum is shown beside what it comes to."""
+    (script,) = parse(LONG)
+    with pytest.raises(DrillError) as raised:
+        Drill().run(script)
+    words = "packet 7 client > web: ack expected 65161 (B+1+65160), got 64001"
+    assert str(raised.value).partition(": ")[2] == words
+
+
 def test_what_is_sent_and_not_mentioned_fails() -> None:
     """A script does not end well with a segment that it does not speak of."""
     (script,) = parse("== x\nopen\n")
