@@ -79,7 +79,11 @@ nodes:
             - sh
             - -c
             - |
-              trap 'for p in /proc/[0-9]*; do grep -qs infinity $p/cmdline && echo bye > $p/fd/1; done; exit' INT
+              bye() {
+                  for p in /proc/[0-9]*; do grep -qs infinity $p/cmdline && echo bye > $p/fd/1; done
+                  exit
+              }
+              trap bye INT
               echo up
               while :; do sleep 0.05; done
           ready: {log: up}
