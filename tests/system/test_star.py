@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from netlab import lab, topology
-from netlab.plan import make_plan
 from tests.system import harness
+from tests.system.engines import Ground
 
 pytestmark = harness.requires("curl", "dig", "ping")
 
@@ -14,15 +14,15 @@ STAR = harness.ROOT / "topologies" / "star-100.yaml"
 PAGE = (harness.ROOT / "topologies" / "www" / "hello.txt").read_text()
 
 
-def test_each_of_many_is_a_client(backend: str) -> None:
+def test_each_of_many_is_a_client(ground: Ground) -> None:
     """First, last and middle have the names and addresses that follow from the first; each gets the page.
 
     There are a hundred of them; ten in containers, each of which takes as long as a hundred namespaces.
     """
-    count = 100 if backend == "netns" else 10
+    count = 100 if ground.backend == "netns" else 10
     text = STAR.read_text().replace("count: 100", f"count: {count}")
     star = topology.parse(text, file="star.yaml", directory=STAR.parent)
-    with lab.start(make_plan(star, backend=backend)) as running:
+    with lab.start(ground.plan(star)) as running:
         assert len(running.nodes) == count + 2
         for number in (1, count // 2, count):
             node = f"client-{number}"
@@ -34,7 +34,7 @@ def test_each_of_many_is_a_client(backend: str) -> None:
         assert f"from {address}" in told.stdout or f"{last} ({address})" in told.stdout, told.stdout
 
 
-def test_a_variation_is_a_few_lines(backend: str, tmp_path: Path) -> None:
+def test_a_variation_is_a_few_lines(ground: Ground, tmp_path: Path) -> None:
     """A file of five lines changes an address and adds two nodes of a kind to the shipped lab; that works."""
     variation = tmp_path / "mine.yaml"
     variation.write_text(
@@ -45,7 +45,7 @@ def test_a_variation_is_a_few_lines(backend: str, tmp_path: Path) -> None:
         '  guest: {kind: guest, environment: {WHO: "number {n}"}, start: ["touch /tmp/number-{n}"]}\n'
     )
     (tmp_path / "here.txt").write_text("of the guests\n")
-    plan = make_plan(topology.load(variation), backend=backend)
+    plan = ground.plan(topology.load(variation))
     assert (plan.name, str(plan.node("client").address)) == ("mine", "10.0.0.9")
     with lab.start(plan, visible=(tmp_path,)) as running:
         assert running.output("client", ["curl", "-sS", "http://www.lab.test/hello.txt"]).stdout == PAGE
