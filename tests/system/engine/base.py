@@ -1,8 +1,8 @@
 """Images for tests, of what this machine has, for an engine without a registry.
 
-`python -m tests.system.engine.base OUT.tar` writes the first of them, `load` makes them all. base: what netlab's
-own image has, and every engine, out of this machine's packages (Debian, Ubuntu) and this interpreter's
-environment. tiny: busybox alone, no Python. bare: one program that ends at once, no shell.
+`python -m tests.system.engine.base OUT.tar` writes the first of them, `load` makes them all. base: what the
+image of netlab's own has, and every engine, out of this machine's packages (Debian, Ubuntu) and this
+interpreter's environment. tiny: busybox alone, no Python. bare: one program that ends at once, no shell.
 """
 
 from __future__ import annotations
