@@ -59,7 +59,9 @@ def write_base(out: Path) -> None:
     for path in [*_package_files(_closure(PROGRAMS)), alternatives, *chosen, *links]:
         files[str(path).lstrip("/")] = path
     files |= {f"usr/local/bin/{name}": Path(path) for name in ADDED if (path := programs.find(name))}
-    files["etc/ld.so.cache"] = Path("/etc/ld.so.cache")
+    for made in ("etc/ld.so.cache", "etc/ssl/certs/ca-certificates.crt"):  # out of what packages have
+        if Path("/", made).exists():
+            files[made] = Path("/", made)
     files |= {f"{LIBRARY_PLACE}/{name}": path for name, path in _library_files()}
     with tarfile.open(out, "w") as archive:
         for name, path in files.items():
