@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from netlab import lab
+from netlab.kernel import programs
 from netlab.lab import Lab
 from netlab.plan import make_plan
 from netlab.topology.model import DnsService, HttpService, Record, Zone
@@ -57,7 +58,7 @@ def measure(running: Lab, address: str, *arguments: str) -> dict[str, float]:
 def main() -> None:
     """Load each server in turn; print the figures."""
     service, kind, count, flight = sys.argv[1:]
-    real = servers.find(REAL[service]) is not None
+    real = programs.find(REAL[service]) is not None
     figures: dict[str, float] = {}
     with loaded(service, real=real) as running:
         for who, address, times in (("builtin", servers.BUILTIN, 1), ("real", servers.REAL, TIMES)):
