@@ -17,11 +17,12 @@ from netlab.errors import ServiceError
 from netlab.lab import Lab
 from netlab.lab.record import claim
 from tests.system import engines
-from tests.system.engines import Ground
+from tests.system.engines import BIND_NGINX, DNSMASQ_CADDY, Ground
 from tests.system.harness import PATIENCE, ROOT, WEB, requires, wait_for
 
 pytestmark = requires("dig", "curl")
 NETNS, DOCKER = Ground("netns"), Ground("docker")  # with the engines that the file names
+PAIRS = (NETNS, Ground("netns", BIND_NGINX), Ground("netns", DNSMASQ_CADDY), Ground("docker", DNSMASQ_CADDY))
 everywhere = pytest.mark.parametrize("ground", [NETNS, DOCKER], ids=engines.called, indirect=True)
 in_namespaces = pytest.mark.parametrize("ground", [NETNS], ids=engines.called, indirect=True)
 HELLO = (ROOT / "topologies" / "www" / "hello.txt").read_text()
@@ -41,6 +42,7 @@ def started(text: str, directory: Path, ground: Ground = NETNS) -> Lab:
 # -- the same topology --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("ground", PAIRS, ids=engines.called, indirect=True)
 def test_the_same_zones_and_pages(ground: Ground, tmp_path: Path) -> None:
     """Addresses, aliases, mail, texts, reverse names, denials, pages come from each; its log has them."""
     plan = ground.plan(topology.load(WEB))

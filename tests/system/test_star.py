@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from netlab import lab, topology
+from netlab.plan import make_plan
 from tests.system import harness
 from tests.system.engines import Ground
 
@@ -34,7 +35,7 @@ def test_each_of_many_is_a_client(ground: Ground) -> None:
         assert f"from {address}" in told.stdout or f"{last} ({address})" in told.stdout, told.stdout
 
 
-def test_a_variation_is_a_few_lines(ground: Ground, tmp_path: Path) -> None:
+def test_a_variation_is_a_few_lines(backend: str, tmp_path: Path) -> None:
     """A file of five lines changes an address and adds two nodes of a kind to the shipped lab; that works."""
     variation = tmp_path / "mine.yaml"
     variation.write_text(
@@ -45,7 +46,7 @@ def test_a_variation_is_a_few_lines(ground: Ground, tmp_path: Path) -> None:
         '  guest: {kind: guest, environment: {WHO: "number {n}"}, start: ["touch /tmp/number-{n}"]}\n'
     )
     (tmp_path / "here.txt").write_text("of the guests\n")
-    plan = ground.plan(topology.load(variation))
+    plan = make_plan(topology.load(variation), backend=backend)
     assert (plan.name, str(plan.node("client").address)) == ("mine", "10.0.0.9")
     with lab.start(plan, visible=(tmp_path,)) as running:
         assert running.output("client", ["curl", "-sS", "http://www.lab.test/hello.txt"]).stdout == PAGE
