@@ -214,3 +214,25 @@ def test_a_server_that_refuses(tmp_path: Path, engine: str, words: str, config: 
     with pytest.raises(ServiceError, match=r"service (dns|http) of node a") as caught:
         started(f"nodes:\n  a: {{services: {{{words}, engine: {engine}}}}}}}\n  b:\n", tmp_path)
     assert any(said in line for line in caught.value.log), caught.value
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [("builtin", "TCP port 80 of 0.0.0.0 is taken"), ("nginx", "tcp port 80 is open before it starts")],
+)
+def test_a_port_that_is_taken(engine: str, said: str) -> None:
+    """A server that is added where a command of the node's has its port is refused in a sentence."""
+    engines.need(engine)
+    text = "name: lab\nnodes:\n  a: {address: 10.0.0.1}\n  b:\n"
+    serving = f"{{address: 10.0.0.1, services: {{http: {{engine: {engine}, content: www}}}}}}"
+    more = topology.parse(
+        text.replace("{address: 10.0.0.1}", serving), file="more.yaml", directory=ROOT / "topologies"
+    )
+    with started(text, ROOT / "topologies") as running:
+        listening = running.launch("a", ["python3", "-m", "http.server", "80"], stdio=(0, 2, 2))
+        assert wait_for(lambda: "Directory" in told(running, "b", "curl", "-s", "http://a/"))
+        with pytest.raises(ServiceError, match="service http of node a") as caught:
+            running.apply(NETNS.plan(more))
+        assert said in str(caught.value)
+        assert "Directory" in told(running, "b", "curl", "-s", "http://a/"), "it goes on"
+        listening.close()
