@@ -178,8 +178,9 @@ def doctor_command(as_json: bool) -> int:
     from netlab.backends.docker.image import digest, tag
     from netlab.kernel.probes import probe
     from netlab.kernel.readings import OwnImage
+    from netlab.lab import installed
 
-    findings = probe(OwnImage(tag(), digest()))
+    findings = (*probe(OwnImage(tag(), digest())), *installed.find())
     missing = [finding for finding in findings if finding.needed and finding.status == "no"]
     if as_json:
         console.say_json([asdict(finding) for finding in findings])

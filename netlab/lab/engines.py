@@ -40,8 +40,12 @@ def _needed(engine: Engine, service: Service) -> Iterator[tuple[str, Mapping[str
 def _cure(engine: Engine, packages: Mapping[str, str]) -> str:
     from netlab.kernel import programs
 
-    kin = programs.family()
+    return f"{bringing(engine, packages, programs.family())}, or choose another engine"
+
+
+def bringing(engine: Engine, packages: Mapping[str, str], kin: str) -> str:
+    """Return what to type, on a distribution of that kin, for a program of an engine's."""
+    from netlab.kernel import programs
+
     package = packages.get(kin, packages[""])
-    if not package:
-        return f"pip install 'netlab-l4[{engine.name}]', or choose another engine"
-    return f"{programs.installer(kin)} {package}, or choose another engine"
+    return f"{programs.installer(kin)} {package}" if package else f"pip install 'netlab-l4[{engine.name}]'"

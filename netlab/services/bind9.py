@@ -68,6 +68,8 @@ def _options(service: DnsService, node: PlannedNode, place: str) -> Iterator[str
     # The lab's own addresses are those that it would deny for the world.
     yield "empty-zones-enable no"
     yield "check-names primary ignore"
+    # By default at random; so it is the same in every run.
+    yield "rrset-order { order none; }"
     asks = service.recursive or bool(service.forward)
     yield f"recursion {'yes' if asks else 'no'}"
     if asks:

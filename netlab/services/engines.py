@@ -5,7 +5,7 @@ An engine is a server of netlab's own, or a program of the machine's (`netlab.se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
@@ -71,3 +71,10 @@ def program(service: Service) -> Engine | None:
         return None
     engine: Engine = import_module(name).ENGINE
     return engine
+
+
+def every_program() -> Iterator[Engine]:
+    """Yield all engines that are programs of the machine's."""
+    for name in PROGRAMS.values():
+        engine: Engine = import_module(name).ENGINE
+        yield engine

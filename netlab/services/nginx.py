@@ -12,6 +12,7 @@ _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 # One process, which stays what it was started as: a worker of root's would become nobody, who may read less,
 # and root without its capabilities, as in a container, can give no file to nobody.
+# A redirection is the path alone: under which port a client has found it, behind a NAT, nginx does not know.
 _CONFIG = """\
 daemon off;
 master_process off;
@@ -25,6 +26,7 @@ events {{
 
 http {{
     access_log /dev/stdout combined;
+    absolute_redirect off;
     default_type application/octet-stream;
     charset utf-8;
     charset_types text/plain text/css text/javascript text/markdown;

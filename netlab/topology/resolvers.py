@@ -44,6 +44,7 @@ def _resolving(node: Node, known: Keys, nodes: Sequence[Node], faults: Faults) -
     recursive = bool(values.truth(known["recursive"], faults)) if "recursive" in known else False
     forward = tuple(_servers(node, known.get("forward"), nodes, faults, addresses=True))
     root = tuple(_servers(node, known.get("root"), nodes, faults, addresses=False))
+    _check_knows(service, known, faults)
     if recursive and forward:
         what = "a server either asks the root's servers, or those that it forwards to"
         faults.add(known["forward"].mark, what, "leave out forward, or recursive")
@@ -54,6 +55,18 @@ def _resolving(node: Node, known: Keys, nodes: Sequence[Node], faults: Faults) -
         _check_roots(root, known, nodes, faults)
     made = replace(service, forward=forward, recursive=recursive, root=root)
     return replace(node, services=tuple(made if one is service else one for one in node.services))
+
+
+def _check_knows(service: DnsService, known: Keys, faults: Faults) -> None:
+    """Note a server that has no zones, and that says of nobody whom it could ask."""
+    asked = [known[word] for word in ("forward", "recursive") if word in known]
+    if asked and not (service.zones or "zones" in known) and all(map(_is_nobody, asked)):
+        what = "a dns service that has no zones, and asks nobody"
+        faults.add(asked[0].mark, what, "write forward: and a name server, recursive: true, or zones:")
+
+
+def _is_nobody(value: Value) -> bool:
+    return values.is_false(value) or (isinstance(value, reader.Sequence) and not value.items)
 
 
 def dns_of(node: Node) -> DnsService | None:

@@ -104,11 +104,7 @@ def _service(key: Scalar, known: dict[str, Value], host: Host, faults: Faults) -
 def _check_engine(service: Service, key: Scalar, known: dict[str, Value], faults: Faults) -> None:
     """Note what a service asks for that its engine cannot do."""
     for word, value in known.items():
-        if (
-            isinstance(value, Scalar)
-            and value.kind == "bool"
-            and value.text.lower() in ("false", "no", "off")
-        ):
+        if values.is_false(value):
             continue
         if found := engines.inability(service.kind, service.engine, word):
             faults.add(value.mark, *found)

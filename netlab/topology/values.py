@@ -202,6 +202,11 @@ def truth(value: Value, faults: Faults) -> bool | None:
     return None
 
 
+def is_false(value: Value) -> bool:
+    """Say whether a value is false, in any of YAML 1.1's spellings."""
+    return isinstance(value, Scalar) and value.kind == "bool" and value.text.lower() in ("false", "no", "off")
+
+
 def is_label(word: str) -> bool:
     """Say whether a word is a hostname label (RFC 1123, section 2.1)."""
     return _LABEL.fullmatch(word) is not None

@@ -1,7 +1,7 @@
 """Run in a client's node of a lab: loads a server, judges every answer, and prints one line of JSON.
 
     python flood.py udp|tcp|keep|close ADDRESS COUNT FLIGHT
-        ->  {"right": N, "wrong": N, "lost": N, "seconds": S}
+        ->  {"right": N, "wrong": N, "lost": N, "seconds": S, "busy": SHARE}
 
 udp    COUNT DNS queries over UDP, FLIGHT of them under way at a time, from eight sockets
 tcp    the same over FLIGHT connections, one at a time in each
@@ -9,7 +9,8 @@ keep   COUNT GETs over FLIGHT connections that persist
 close  COUNT GETs, each with a connection of its own, FLIGHT of them at a time
 
 What is served is decided here: `record` and `page` say it for each number. An answer that takes longer than
-PATIENCE, or that a connection ends before, is lost.
+PATIENCE, or that a connection ends before, is lost. SHARE is what this program took of one CPU: near 1 it is
+the one that could not go faster, and the server might.
 """
 
 from __future__ import annotations
@@ -214,6 +215,7 @@ def flood(kind: str, address: str, count: int, flight: int) -> dict[str, float]:
     """Ask for everything once; return the tally."""
     tally = Tally(iter(range(count)))
     begin = last = time.perf_counter()
+    worked = time.process_time()
     everyone = list(opened(kind, address, tally, flight))
     with selectors.DefaultSelector() as selector:
         watched = {each: each.sock for each in everyone}
@@ -229,9 +231,10 @@ def flood(kind: str, address: str, count: int, flight: int) -> dict[str, float]:
                         watched[key.data] = key.data.sock
                         selector.register(key.data.sock, selectors.EVENT_READ, key.data)
             last = time.perf_counter()
+    worked = time.process_time() - worked
     lost = sum(each.left() for each in everyone) + sum(1 for _ in tally.numbers)
     said = {"right": tally.said["right"], "wrong": tally.said["wrong"], "lost": lost}
-    return {**said, "seconds": last - begin}
+    return {**said, "seconds": last - begin, "busy": worked / (last - begin)}
 
 
 if __name__ == "__main__":

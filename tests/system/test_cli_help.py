@@ -15,7 +15,8 @@ import click
 import pytest
 
 from netlab.cli.app import VERBS, app
-from tests.system import commandline
+from netlab.kernel.programs import find
+from tests.system import commandline, engines
 from tests.system.commandline import SECONDS, Desk
 from tests.system.harness import wait_for
 
@@ -207,6 +208,10 @@ def test_json_of_the_doctor(desk: Desk) -> None:
         assert finding["status"] in ("yes", "no", "unknown")
         if finding["status"] == "no" and finding["cure"]:
             assert finding["cure"] in done.stdout
+    told = {finding["name"]: finding["status"] for finding in findings}
+    for engine, programs in engines.PROGRAMS.items():
+        if engine != "builtin":
+            assert (told[engine] == "yes") is all(map(find, programs)), "what it serves with is here, or not"
 
 
 def test_json_of_a_comparison(desk: Desk, tmp_path: Path) -> None:

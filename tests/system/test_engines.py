@@ -1,4 +1,7 @@
-"""The same topologies and labs with the machine's own servers: bind9, dnsmasq, nginx, caddy, as they come."""
+"""Real servers as they come, bind9, dnsmasq, nginx and caddy: what they serve, sign, forward, and refuse.
+
+What they do in namespaces in full they do in containers in part: there they come from the node's image.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +9,23 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from netlab import lab, topology
 from netlab.errors import ServiceError
 from netlab.lab import Lab
-from netlab.lab.catalogue import exercises
 from netlab.lab.record import claim
-from netlab.plan import make_plan
-from tests.system import commandline, containers, engines
-from tests.system.commandline import Desk
+from tests.system import engines
+from tests.system.engines import BIND_NGINX, DNSMASQ_CADDY, Ground
 from tests.system.harness import PATIENCE, ROOT, WEB, requires, wait_for
 
-if TYPE_CHECKING:
-    from netlab.backends.docker.engine import Engine
-
 pytestmark = requires("dig", "curl")
-SETS = [("bind9", "nginx"), ("dnsmasq", "caddy")]
+NETNS, DOCKER = Ground("netns"), Ground("docker")  # with the engines that the file names
+PAIRS = (NETNS, Ground("netns", BIND_NGINX), Ground("netns", DNSMASQ_CADDY), Ground("docker", DNSMASQ_CADDY))
+everywhere = pytest.mark.parametrize("ground", [NETNS, DOCKER], ids=engines.called, indirect=True)
+in_namespaces = pytest.mark.parametrize("ground", [NETNS], ids=engines.called, indirect=True)
 HELLO = (ROOT / "topologies" / "www" / "hello.txt").read_text()
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """Give a desk of the test's own."""
-    with commandline.desk(tmp_path) as made:
-        yield made
 
 
 def told(running: Lab, node: str, *argv: str) -> str:
@@ -41,36 +34,18 @@ def told(running: Lab, node: str, *argv: str) -> str:
     return done.stdout + done.stderr
 
 
-def started(text: str, directory: Path, **choices: object) -> Lab:
+def started(text: str, directory: Path, ground: Ground = NETNS) -> Lab:
     """Start a topology of the test's own."""
-    return lab.start(make_plan(topology.parse(text, file="lab.yaml", directory=directory), **choices))  # type: ignore[arg-type]
+    return lab.start(ground.plan(topology.parse(text, file="lab.yaml", directory=directory)))
 
 
-# -- the same topology, the same labs --------------------------------------------------------------------
+# -- the same topology --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("dns", "http", "backend"),
-    [("bind9", "nginx", "netns"), ("dnsmasq", "caddy", "netns"), ("bind9", "nginx", "docker")],
-)
-def test_the_same_zones_and_pages(
-    dns: str, http: str, backend: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+@pytest.mark.parametrize("ground", PAIRS, ids=engines.called, indirect=True)
+def test_the_same_zones_and_pages(ground: Ground, tmp_path: Path) -> None:
     """Addresses, aliases, mail, texts, reverse names, denials, pages come from each; its log has them."""
-    file = WEB
-    if backend == "docker":
-        engine: Engine = request.getfixturevalue("engine")
-        containers.need_image(engine, "netlab-test/base")
-        file = tmp_path / "web.yaml"
-        www = ROOT / "topologies" / "www"
-        text = WEB.read_text().replace(
-            "address: 10.0.0.53", "address: 10.0.0.53\n    image: netlab-test/base"
-        )
-        text = text.replace("address: 10.0.0.80\n", "address: 10.0.0.80\n    image: netlab-test/base\n")
-        file.write_text(text.replace("content: www", f"content: {www}"))
-    else:
-        engines.need(dns, http)
-    plan = make_plan(topology.load(file), backend=backend, engines={"dns": dns, "http": http})
+    plan = ground.plan(topology.load(WEB))
     record = claim(tmp_path / "out", "web")
     asked = {
         ("www.lab.test",): "10.0.0.80\n",
@@ -93,36 +68,28 @@ def test_the_same_zones_and_pages(
         running.finish()
     served = json.loads((tmp_path / "out" / "services.json").read_text())
     assert served == {"dns": info["dns"]["engines"], "web": info["web"]["engines"]}
-    assert (served["dns"]["dns"]["engine"], served["web"]["http"]["engine"]) == (dns, http)
-    assert re.match(r"[0-9]+\.[0-9]+", served["dns"]["dns"]["version"])
-    assert re.match(r"[0-9]+\.[0-9]+", served["web"]["http"]["version"])
+    for node, kind in (("dns", "dns"), ("web", "http")):
+        assert served[node][kind]["engine"] == ground.engines.get(kind, "builtin")
+        is_versioned = re.match(r"[0-9]+\.[0-9]+", served[node][kind]["version"] or "")
+        assert bool(is_versioned) is bool(ground.engines)
     logs = tmp_path / "out" / "logs"
     assert "nothing.lab.test" in (logs / "dns-dns.log").read_text()
     assert "/hello.txt" in (logs / "web-http.log").read_text()
     assert sorted(each.name for each in logs.iterdir()) == ["dns-dns.log", "web-http.log"]
 
 
-@pytest.mark.parametrize("name", [exercise.name for exercise in exercises()])
-@pytest.mark.parametrize(("dns", "http"), SETS, ids=["bind9-nginx", "dnsmasq-caddy"])
-def test_the_labs_and_their_proofs(desk: Desk, dns: str, http: str, name: str) -> None:
-    """What a lab teaches is as true of these servers as of the builtin ones."""
-    engines.need(dns, http)
-    done = desk.netlab("lab", "run", name, "--engine", f"dns={dns}", "--engine", f"http={http}")
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    assert not re.search(r"^ ?\d\. NO", done.stdout, re.MULTILINE)
-
-
 # -- a tree of servers -----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def tree() -> Iterator[Lab]:
+def tree(ground: Ground) -> Iterator[Lab]:
     """Start the shipped tree of name servers."""
     engines.need("bind9")
-    with lab.start(make_plan(topology.load(ROOT / "topologies" / "dns-tree.yaml"))) as running:
+    with lab.start(ground.plan(topology.load(ROOT / "topologies" / "dns-tree.yaml"))) as running:
         yield running
 
 
+@in_namespaces
 def test_trace_shows_each_step(tree: Lab) -> None:
     """From the root to the top-level domain to the zone, each told by the one above it."""
     said = told(tree, "client", "dig", "+trace", "+nodnssec", "www.lab.test")
@@ -140,6 +107,7 @@ def test_trace_shows_each_step(tree: Lab) -> None:
     ]
 
 
+@everywhere
 def test_the_resolver_walks_and_proves(tree: Lab) -> None:
     """Flag ad: the answer, and that there is none, follow from the root's key, made for this lab."""
     said = told(tree, "client", "dig", "+dnssec", "www.lab.test")
@@ -151,6 +119,7 @@ def test_the_resolver_walks_and_proves(tree: Lab) -> None:
     assert told(tree, "client", "curl", "-s", "http://www.lab.test/hello.txt") == HELLO
 
 
+@in_namespaces
 def test_a_zone_that_was_tampered_with(tree: Lab) -> None:
     """An address is changed under its signature: who serves the zone says it, the resolver does not."""
     zone = "/run/netlab/services/ns-dns/lab.test.zone.signed"
@@ -169,7 +138,8 @@ def test_a_zone_that_was_tampered_with(tree: Lab) -> None:
 
 
 @pytest.mark.parametrize("engine", ["bind9", "dnsmasq"])
-def test_a_forwarder(engine: str) -> None:
+@in_namespaces
+def test_a_forwarder(ground: Ground, engine: str) -> None:
     """It has nothing of its own, and answers with what the builtin server behind it says."""
     engines.need(engine)
     text = f"""
@@ -179,7 +149,7 @@ nodes:
   near: {{services: {{dns: {{engine: {engine}, forward: far}}}}}}
   far: {{services: {{dns: {{zones: {{lab.test: {{www: 192.0.2.80}}}}}}}}}}
 """
-    with started(text, ROOT) as running:
+    with started(text, ROOT, ground) as running:
         assert told(running, "client", "dig", "+short", "www.lab.test") == "192.0.2.80\n"
 
 
@@ -193,10 +163,11 @@ nodes:
 """
 
 
-def test_https_is_believed_in_the_lab() -> None:
+@everywhere
+def test_https_is_believed_in_the_lab(ground: Ground) -> None:
     """Under every name, by curl, by Python and by OpenSSL; and by nobody who does not know the lab's CA."""
     engines.need("caddy")
-    with started(HTTPS, ROOT / "topologies") as running:
+    with started(HTTPS, ROOT / "topologies", ground) as running:
         for name in ("www.lab.test", "alias.lab.test", "web", "10.0.0.80"):
             assert told(running, "client", "curl", "-sS", f"https://{name}/hello.txt") == HELLO
         ask = "import urllib.request as u; print(u.urlopen('https://web/hello.txt').read().decode(), end='')"
@@ -243,3 +214,25 @@ def test_a_server_that_refuses(tmp_path: Path, engine: str, words: str, config: 
     with pytest.raises(ServiceError, match=r"service (dns|http) of node a") as caught:
         started(f"nodes:\n  a: {{services: {{{words}, engine: {engine}}}}}}}\n  b:\n", tmp_path)
     assert any(said in line for line in caught.value.log), caught.value
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [("builtin", "TCP port 80 of 0.0.0.0 is taken"), ("nginx", "tcp port 80 is open before it starts")],
+)
+def test_a_port_that_is_taken(engine: str, said: str) -> None:
+    """A server that is added where a command of the node's has its port is refused in a sentence."""
+    engines.need(engine)
+    text = "name: lab\nnodes:\n  a: {address: 10.0.0.1}\n  b:\n"
+    serving = f"{{address: 10.0.0.1, services: {{http: {{engine: {engine}, content: www}}}}}}"
+    more = topology.parse(
+        text.replace("{address: 10.0.0.1}", serving), file="more.yaml", directory=ROOT / "topologies"
+    )
+    with started(text, ROOT / "topologies") as running:
+        listening = running.launch("a", ["python3", "-m", "http.server", "80"], stdio=(0, 2, 2))
+        assert wait_for(lambda: "Directory" in told(running, "b", "curl", "-s", "http://a/"))
+        with pytest.raises(ServiceError, match="service http of node a") as caught:
+            running.apply(NETNS.plan(more))
+        assert said in str(caught.value)
+        assert "Directory" in told(running, "b", "curl", "-s", "http://a/"), "it goes on"
+        listening.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,7 +12,11 @@ from netlab.errors import ServiceError
 from netlab.lab import Lab
 from netlab.lab.record import claim
 from netlab.plan import make_plan
+from tests.system import containers
 from tests.system.harness import PATIENCE, wait_for
+
+if TYPE_CHECKING:
+    from netlab.backends.docker.engine import Engine
 
 LAB = """\
 nodes:
@@ -60,6 +65,49 @@ def test_the_life_of_exec_services(tmp_path: Path, how: str) -> None:
         if how == "finished":
             running.finish()
     assert (logs / "a.polite.log").read_text() == "blue a\nbye\n"
+
+
+# Its container's first program, whose output the engine hands out, hears what it is asked.
+IN_A_CONTAINER = """\
+backend: docker
+nodes:
+  a:
+    services:
+      exec:
+        polite:
+          run:
+            - sh
+            - -c
+            - |
+              bye() {
+                  for p in /proc/[0-9]*; do grep -qs infinity $p/cmdline && echo bye > $p/fd/1; done
+                  exit
+              }
+              trap bye INT
+              echo up
+              while :; do sleep 0.05; done
+          ready: {log: up}
+          stop: INT
+  b:
+"""
+
+
+@pytest.mark.parametrize("detached", [False, True], ids=["its maker", "another"])
+def test_a_service_in_a_container_is_asked_to_end(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, detached: bool
+) -> None:
+    """Where nothing is recorded too, and whoever ends the lab: the engine itself would only kill."""
+    monkeypatch.setenv("LOGNAME", user := containers.make_user())
+    plan = make_plan(topology.parse(IN_A_CONTAINER, file="lab.yaml", directory=tmp_path))
+    try:
+        if detached:
+            lab.start_detached(plan, "polite")
+        with lab.attach("polite") if detached else lab.start(plan):
+            heard = engine.attach(containers.of_lab(engine, user)["a"]["Id"], stdin=False)
+        assert heard.read() == [(1, b"bye\n")]
+        heard.close()
+    finally:
+        containers.remove(engine, user)
 
 
 def test_who_ends_is_told_or_left(tmp_path: Path) -> None:

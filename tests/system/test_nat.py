@@ -1,6 +1,7 @@
 """The shipped nat.yaml, with ordinary clients: who is seen on either side, and what does not pass.
 
-In namespaces and in containers alike; all that is fetched is fetched in one lab, before its record is read.
+In namespaces and in containers alike, with builtin and with real servers; all that is fetched is fetched in
+one lab, before its record is read.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pytest
 
 from netlab import lab, topology
 from netlab.lab.record import claim
-from netlab.plan import make_plan
+from tests.system.engines import Ground, is_logged
 from tests.system.harness import PATIENCE, ROOT, requires
 
 pytestmark = requires("curl", "dig", "ip")
@@ -53,10 +54,10 @@ class Visits:
 
 
 @pytest.fixture(scope="module")
-def visits(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Visits:
+def visits(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Visits:
     """Fetch all that is fetched."""
     record = claim(tmp_path_factory.mktemp("nat") / "out", "nat")
-    plan = make_plan(topology.load(ROOT / "topologies" / "nat.yaml"), backend=backend)
+    plan = ground.plan(topology.load(ROOT / "topologies" / "nat.yaml"))
     said = {}
     with lab.start(plan, record=record) as running:
         for name, (node, line) in FETCHES.items():
@@ -69,7 +70,7 @@ def visits(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Visits:
 def test_the_server_sees_the_router(visits: Visits) -> None:
     """From inside to outside: the page comes, and the server's log has the router's outer address."""
     assert visits.said["out"] == (0, PAGE)
-    assert '192.0.2.1 "GET /hello.txt" 200' in visits.log("web-http")
+    assert is_logged(visits.log("web-http"), "192.0.2.1", "/hello.txt", 200)
     assert "10.0.0.10" not in visits.log("web-http")
     # Its DNS questions, from one port, its connection, and its question to the closed port.
     assert visits.rules["masquerade-outside"] == 3
@@ -84,7 +85,7 @@ def test_an_error_finds_its_way_back(visits: Visits) -> None:
 def test_a_forwarded_port_leads_inside(visits: Visits) -> None:
     """From outside to inside: the router's port is the inner server's, who sees the visitor's own address."""
     assert visits.said["in"] == (0, PAGE)
-    assert '192.0.2.99 "GET /hello.txt" 200' in visits.log("home-http")
+    assert is_logged(visits.log("home-http"), "192.0.2.99", "/hello.txt", 200)
     assert visits.rules["forward-tcp-8080"] == 1
 
 

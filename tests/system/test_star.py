@@ -7,6 +7,7 @@ from pathlib import Path
 from netlab import lab, topology
 from netlab.plan import make_plan
 from tests.system import harness
+from tests.system.engines import Ground
 
 pytestmark = harness.requires("curl", "dig", "ping")
 
@@ -14,15 +15,15 @@ STAR = harness.ROOT / "topologies" / "star-100.yaml"
 PAGE = (harness.ROOT / "topologies" / "www" / "hello.txt").read_text()
 
 
-def test_each_of_many_is_a_client(backend: str) -> None:
+def test_each_of_many_is_a_client(ground: Ground) -> None:
     """First, last and middle have the names and addresses that follow from the first; each gets the page.
 
     There are a hundred of them; ten in containers, each of which takes as long as a hundred namespaces.
     """
-    count = 100 if backend == "netns" else 10
+    count = 100 if ground.backend == "netns" else 10
     text = STAR.read_text().replace("count: 100", f"count: {count}")
     star = topology.parse(text, file="star.yaml", directory=STAR.parent)
-    with lab.start(make_plan(star, backend=backend)) as running:
+    with lab.start(ground.plan(star)) as running:
         assert len(running.nodes) == count + 2
         for number in (1, count // 2, count):
             node = f"client-{number}"

@@ -10,6 +10,7 @@ import getpass
 import os
 import re
 import secrets
+import select
 import tarfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -23,16 +24,17 @@ from netlab.backends.docker.conversation import Conversation, Running
 from netlab.backends.docker.imagelog import ImageLog
 from netlab.backends.inside import parcel
 from netlab.backends.protocol import Request, check_name
-from netlab.errors import LabError, UsageError
+from netlab.errors import LabError, NetlabError, UsageError
 from netlab.kernel.process import Command
 from netlab.plan.model import Plan, PlannedNode
-from netlab.topology.model import HttpService
+from netlab.topology.model import ExecService, HttpService
 
 if TYPE_CHECKING:
-    from netlab.backends.docker.engine import Engine
+    from netlab.backends.docker.starting import Started
     from netlab.plan.changes import Change
 
 _RECORDED = re.compile(r"[\w-]+\.pcapng|(kernel|services)\.json|logs/[\w.-]+\.log", re.ASCII)
+_STOP_SECONDS = 10.0  # without a word; services have 2 s
 _UNFIT = re.compile(r"[^a-zA-Z0-9_.-]")
 
 
@@ -41,14 +43,13 @@ class Session:
 
     shares_machine = False
 
-    def __init__(
-        self, engine: Engine, lab: str, fabric: str, images: Sequence[str], held: contextlib.ExitStack
-    ) -> None:
-        self._engine = engine
-        self._lab = lab
-        self._fabric = fabric
-        self._images = images
-        self._held = held
+    def __init__(self, begun: Started, *, asks: bool) -> None:
+        self._engine = begun.engine
+        self._lab = begun.lab
+        self._fabric = begun.fabric
+        self._images = begun.images
+        self._held = begun.held
+        self._asks = asks  # there may be services that are to be asked to end
 
     def run(self, node: str, command: Command, stdio: Sequence[int], *, script: bool = False) -> Running:
         """Start a command in a node; a program or script given by its path is taken there."""
@@ -100,6 +101,7 @@ class Session:
             for node in plan.nodes:
                 if node.name in serving:
                     self._take_content(node)
+            self._asks = self._asks or _has_exec(plan)
             changes = self._apply(plan, dry=False)
         return changes
 
@@ -127,6 +129,7 @@ class Session:
         out = self.info()["out"]
         try:
             ended: list[dict[str, Any]] = self._ask("finish")["ended"]
+            self._asks = False
         finally:
             if out is not None:
                 self._fetch(Path(out))
@@ -159,9 +162,23 @@ class Session:
         """End the lab and wait until the engine has removed all of it."""
         from netlab.backends.docker.engine import sweep
 
+        if self._asks:
+            self._stop()
         sweep(self._engine, self._lab)
         self._held.close()
         self._engine.close()
+
+    def _stop(self) -> None:
+        """Have the services end as each wants it, and with them the lab: an engine would only kill."""
+        with contextlib.suppress(NetlabError), contextlib.closing(self._converse({"do": "stop"})) as end:
+            poll = select.poll()
+            poll.register(end, select.POLLIN)
+            while poll.poll(_STOP_SECONDS * 1000):
+                end.receive()  # LabError, as soon as it has ended
+
+
+def _has_exec(plan: Plan) -> bool:
+    return any(isinstance(service, ExecService) for node in plan.nodes for service in node.services)
 
 
 def _write(path: Path, source: Any) -> None:  # noqa: ANN401 — tarfile's own kind of file
@@ -181,7 +198,7 @@ def start(request: Request) -> Session:
     from netlab.backends.docker import starting
 
     begun = starting.start(request, user(), None)
-    return Session(begun.engine, begun.lab, begun.fabric, begun.images, begun.held)
+    return Session(begun, asks=_has_exec(request.plan))
 
 
 def start_detached(request: Request, name: str, *, lock: int | None = None) -> bool:  # noqa: ARG001
@@ -203,16 +220,18 @@ def start_detached(request: Request, name: str, *, lock: int | None = None) -> b
 def attach(name: str) -> Session:
     """Find a lab that `start_detached` started; UsageError where there is none of that name."""
     from netlab.backends.docker.engine import connect
+    from netlab.backends.docker.starting import Started
 
     engine = connect()
     for each in engine.containers(role=FABRIC, user=user(), name=name):
         if each["State"] == "running":
             lab = each["Labels"][containers.LAB]
-            images = [
+            images = tuple(
                 found["Labels"][containers.NODE]
                 for found in engine.containers(lab=lab, role=containers.IMAGE)
-            ]
-            return Session(engine, lab, each["Id"], images, contextlib.ExitStack())
+            )
+            begun = Started(engine, lab, each["Id"], images, contextlib.ExitStack())
+            return Session(begun, asks=True)  # what serves in it, nobody here knows
     raise UsageError(f"no lab named {name!r} is running", "`netlab ps` lists those that do")
 
 

@@ -1,112 +1,63 @@
-"""The labs of the differential tests: a client, a builtin server, and a real one with the same to serve.
-
-The real one is configured and started here and nowhere else.
-"""
+"""The labs of the differential tests: a client, a builtin server, and a real one with the same to serve."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from netlab import lab
 from netlab.lab import Lab
 from netlab.plan import make_plan
-from netlab.topology.given import GivenFile, PortOpen, Provisions, Startup
-from netlab.topology.model import DnsService, HttpService, Interface, Network, Node, Service, Topology, Zone
+from netlab.services.engines import program
+from netlab.topology.given import Config
+from netlab.topology.model import DnsService, HttpService, Interface, Network, Node, Service, Topology
 
-REQUIRED = "NETLAB_REQUIRE_ENGINES"
-PACKAGES = {"named": "bind9", "nginx": "nginx-light"}
 CLIENT = "10.0.0.1"
 BUILTIN = "10.0.0.2"
 REAL = "10.0.0.3"
 MODULE = Path(__file__).with_name("exchange.py")
 
-# Everything that is a policy, and not the protocol, is set to what the builtin server does.
-NAMED = """\
-options {
-    directory "/tmp"; pid-file none; session-keyfile none; managed-keys-directory "/tmp";
-    listen-on { any; }; listen-on-v6 { none; };
-    recursion no; allow-transfer { none; }; notify no; dnssec-validation no; empty-zones-enable no;
-    max-udp-size 1232; edns-udp-size 1232; answer-cookie no; minimal-responses no-auth; version none;
-    check-names primary ignore; tcp-clients 500; max-records-per-type 0;
-    zero-no-soa-ttl no; no-case-compress { any; };
-};
-controls { };
-"""
-NGINX = """\
-daemon off; master_process off; pid /tmp/nginx.pid; error_log stderr;
-events { worker_connections 512; }
-http {
-    types {
-        text/css css; text/html html; image/jpeg jpg; text/javascript js; application/json json;
-        text/markdown md; image/png png; image/svg+xml svg; text/plain txt;
-    }
-    charset utf-8; charset_types text/css text/html text/javascript text/markdown text/plain;
-    default_type application/octet-stream; access_log off; server_tokens off; absolute_redirect off;
-    client_body_temp_path /tmp/body; fastcgi_temp_path /tmp/fastcgi; proxy_temp_path /tmp/proxy;
-    scgi_temp_path /tmp/scgi; uwsgi_temp_path /tmp/uwsgi; lingering_close always; lingering_timeout 200ms;
-    keepalive_requests 1000000; tcp_nodelay on;
-    server { listen 80 backlog=511; root %s; index index.html; }
+# What is a policy, and not the protocol, is set to what the builtin server does: RRsets of any size, no
+# authority section beside an answer; what is under way when a connection is closed is heard to its end.
+POLICIES = {
+    "bind9": ("options {", "max-records-per-type 0; minimal-responses no-auth;"),
+    "nginx": ("http {", "lingering_close always; lingering_timeout 200ms;"),
 }
-"""
+REAL_ENGINES = {"dns": "bind9", "http": "nginx"}
 
 
-def needs(program: str) -> pytest.MarkDecorator:
-    """Skip where a real server is not installed; fail there if the environment says that it must be."""
-    there = find(program) is not None or os.environ.get(REQUIRED) == "1"
-    return pytest.mark.skipif(not there, reason=f"no {program}: the package {PACKAGES[program]} has it")
-
-
-def find(program: str) -> str | None:
-    """Return the path of a server, which an ordinary user's PATH may not lead to."""
-    return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-
-
-def _file(path: str, text: str) -> GivenFile:
-    return GivenFile(path, text.encode())
-
-
-def bind(zones: Sequence[Zone]) -> Provisions:
-    """Give a node BIND, authoritative for the zones."""
-    stanzas = [f'zone "{zone.origin}" {{ type primary; file "/etc/bind/{zone.origin}"; }};' for zone in zones]
-    files = [_file("/etc/bind/netlab.conf", NAMED + "\n".join(stanzas) + "\n")]
-    for zone in zones:
-        lines = [f"$ORIGIN {zone.origin}.", "$TTL 300"]
-        lines += [f"{record.owner} IN {record.type} {record.rdata}" for record in zone.records]
-        files.append(_file(f"/etc/bind/{zone.origin}", "\n".join(lines) + "\n"))
-    argv = (find("named") or "named", "-g", "-n", "1", "-c", "/etc/bind/netlab.conf")
-    return Provisions(files=tuple(files), start=(Startup(argv, PortOpen(53), 30),))
-
-
-def nginx(content: Path) -> Provisions:
-    """Give a node nginx, with the files below a directory."""
-    argv = (find("nginx") or "nginx", "-c", "/etc/nginx/netlab.conf")
-    return Provisions(
-        files=(_file("/etc/nginx/netlab.conf", NGINX % content),), start=(Startup(argv, PortOpen(80), 30),)
-    )
-
-
-def _node(name: str, address: str, services: Sequence[Service] = (), given: Provisions | None = None) -> Node:
-    interfaces = (Interface("eth0", "lan", IPv4Address(address)),)
-    return Node(name, interfaces, tuple(services), provisions=given or Provisions())
+def _node(name: str, address: str, *services: Service) -> Node:
+    return Node(name, (Interface("eth0", "lan", IPv4Address(address)),), services)
 
 
 def both(service: DnsService | HttpService, *, real: bool = True) -> Topology:
     """Ask for a lab of a client and two servers of the same, the builtin one and, if wanted, the real one."""
-    nodes = [_node("client", CLIENT), _node("builtin", BUILTIN, [service])]
+    nodes = [_node("client", CLIENT), _node("builtin", BUILTIN, service)]
     if real:
-        given = bind(service.zones) if isinstance(service, DnsService) else nginx(service.content)
-        nodes.append(_node("real", REAL, given=given))
+        nodes.append(_node("real", REAL, replace(service, engine=REAL_ENGINES[service.kind])))
     return Topology("differential", 1, (Network("lan", IPv4Network("10.0.0.0/24")),), tuple(nodes))
+
+
+def alike(service: DnsService | HttpService) -> Topology:
+    """Ask for both, the real one with its policies: beside these its configuration is the generated one."""
+    asked = both(service)
+    planned = make_plan(asked).node("real")
+    (served,) = planned.services
+    engine = program(served)
+    assert engine is not None
+    (_, generated), *_ = engine.describe(served, planned).files
+    block, policy = POLICIES[engine.name]
+    assert generated.count(block) == 1
+    config = Config(generated.replace(block, f"{block}\n{policy}"), "the generated one, and policies")
+    *others, node = asked.nodes
+    return replace(asked, nodes=(*others, replace(node, services=(replace(served, config=config),))))
 
 
 class Client:
@@ -141,7 +92,7 @@ class Client:
 @contextmanager
 def client_of(service: DnsService | HttpService, *visible: Path) -> Iterator[Client]:
     """Start the lab, and yield the client in it."""
-    with lab.start(make_plan(both(service)), visible=visible) as running:
+    with lab.start(make_plan(alike(service)), visible=visible) as running:
         client = Client(running)
         try:
             yield client

@@ -11,17 +11,17 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
 from netlab.topology.model import DnsService
+from tests.system import engines
 from tests.system.differential import dns_answers, dns_corpus, servers
 from tests.system.differential.dns_corpus import Asked, Edns, ask
 from tests.system.differential.dns_differences import DIFFERENCES, Difference, excused
 from tests.system.differential.servers import Client
 
-pytestmark = servers.needs("named")
-
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
     """Start a lab whose two servers have all zones of the corpus."""
+    engines.need("bind9")
     with servers.client_of(DnsService(dns_corpus.ZONES)) as made:
         yield made
 

@@ -9,18 +9,18 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
 from netlab.topology.model import HttpService
+from tests.system import engines
 from tests.system.differential import http_answers, http_by_hand, http_corpus, http_generated, servers
 from tests.system.differential.http_answers import Pair
 from tests.system.differential.http_corpus import Asked
 from tests.system.differential.http_differences import DIFFERENCES, Difference, excused
 from tests.system.differential.http_turns import turns
 
-pytestmark = servers.needs("nginx")
-
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """Start a lab whose two servers have all files of the corpus."""
+    engines.need("nginx")
     directory = tmp_path_factory.mktemp("content")
     http_corpus.write_files(directory)
     with servers.client_of(HttpService(directory)) as client:

@@ -1,8 +1,8 @@
 """Images for tests, of what this machine has, for an engine without a registry.
 
-`python base.py OUT.tar` writes the first of them, `load` makes them all. base: the programs and libraries of
-netlab's own image, out of this machine's packages (Debian, Ubuntu) and this interpreter's environment. tiny:
-busybox alone, no Python. bare: one program that ends at once, no shell.
+`python -m tests.system.engine.base OUT.tar` writes the first of them, `load` makes them all. base: what the
+image of netlab's own has, and every engine, out of this machine's packages (Debian, Ubuntu) and this
+interpreter's environment. tiny: busybox alone, no Python. bare: one program that ends at once, no shell.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
+
+from netlab.kernel import programs
 
 PROGRAMS = (
     *(
@@ -36,6 +38,7 @@ PROGRAMS = (
     *("bind9-dnsutils", "curl", "iproute2", "iputils-ping", "nftables", "tcpdump", "traceroute"),
     *("bind9", "bind9-utils", "dnsmasq-base", "nginx-light"),  # for nodes whose own image this is
 )
+ADDED = ("caddy",)  # programs that no package brings, where the environment of this interpreter has them
 LIBRARIES = ("dnspython", "h11", "pyroute2", "pyyaml", "scapy")
 LIBRARY_PLACE = "opt/lib"
 APPLETS = ("sh", "cat", "echo", "env", "false", "ip", "kill", "ls", "nc", "ping", "ps", "sleep", "true")
@@ -55,7 +58,10 @@ def write_base(out: Path) -> None:
     links = [link for path in chosen if (link := Path("/usr/bin", path.name)).is_symlink()]
     for path in [*_package_files(_closure(PROGRAMS)), alternatives, *chosen, *links]:
         files[str(path).lstrip("/")] = path
-    files["etc/ld.so.cache"] = Path("/etc/ld.so.cache")
+    files |= {f"usr/local/bin/{name}": Path(path) for name in ADDED if (path := programs.find(name))}
+    for made in ("etc/ld.so.cache", "etc/ssl/certs/ca-certificates.crt"):  # out of what packages have
+        if Path("/", made).exists():
+            files[made] = Path("/", made)
     files |= {f"{LIBRARY_PLACE}/{name}": path for name, path in _library_files()}
     with tarfile.open(out, "w") as archive:
         for name, path in files.items():

@@ -1,0 +1,123 @@
+"""The shipped labs on builtin and on real servers, in namespaces and in containers: the same is found out."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from netlab import topology
+from netlab.lab.catalogue import Exercise, exercises
+from tests.system import commandline, containers, engines
+from tests.system.commandline import Desk
+from tests.system.engines import BIND_NGINX, DNSMASQ_CADDY, Ground
+
+if TYPE_CHECKING:
+    from netlab.backends.docker.engine import Engine
+
+LABS = {exercise.name: exercise for exercise in exercises()}
+# Builtin and real servers in either backend; all pairs in each would take CI a minute more.
+GROUNDS = (
+    Ground("netns", DNSMASQ_CADDY),
+    Ground("docker"),
+    Ground("docker", BIND_NGINX),
+    Ground("podman"),
+)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """Give a desk of the test's own."""
+    with commandline.desk(tmp_path) as made:
+        yield made
+
+
+def run(place: Desk, exercise: Exercise, ground: Ground, out: Path) -> list[str]:
+    """Run a lab and its proof; return what it found out, without what no seed decides.
+
+    That is a kernel's numbers and times, and what /etc/services calls a port.
+    """
+    if ground.backend == "docker" and ground.engines:
+        said = _run_on_images(place, exercise, ground, out)
+    else:
+        said = _said(place, "", "lab", "run", exercise.name, *ground.options, "--out", out)
+    told = re.findall(r"^ ?\d\. (?:yes|NO)|\S+ A \S+|SHA-256 \w+", said, re.MULTILINE)
+    assert told
+    return told
+
+
+def _run_on_images(place: Desk, exercise: Exercise, ground: Ground, out: Path) -> str:
+    """Do what `netlab lab run` does, of a variation whose nodes have an image with these servers."""
+    assert exercise.proof is not None
+    file = ground.file(topology.load(exercise.topology), place.directory)
+    script = (exercise.script, *exercise.arguments)
+    where = f"recorded in {out}/\n"
+    said = _said(place, where, "run", file, exercise.node, *ground.options, "--out", out, "--", *script)
+    proved = place.run([sys.executable, str(exercise.proof), str(out)])
+    assert proved.returncode == 0, proved.stdout + proved.stderr
+    return said + proved.stdout
+
+
+def _said(place: Desk, beside: str, *words: object) -> str:
+    done = place.netlab(*words)
+    assert (done.returncode, done.stderr) == (0, beside), done.stdout
+    return done.stdout
+
+
+class Namespaces:
+    """The labs on builtin servers in namespaces, each run when first asked for: what it told, its record."""
+
+    def __init__(self, place: Desk) -> None:
+        self.place = place
+        self.told: dict[str, list[str]] = {}
+
+    def record(self, name: str) -> Path:
+        """Return where a lab's record is."""
+        return self.place.directory / "runs" / name
+
+    def tell(self, name: str) -> list[str]:
+        """Return what a lab told."""
+        if name not in self.told:
+            self.told[name] = run(self.place, LABS[name], Ground("netns"), self.record(name))
+        return self.told[name]
+
+
+@pytest.fixture(scope="module")
+def namespaces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespaces]:
+    """Give the labs in namespaces."""
+    with commandline.desk(tmp_path_factory.mktemp("namespaces")) as made:
+        yield Namespaces(made)
+
+
+@pytest.mark.parametrize("name", LABS)
+@pytest.mark.parametrize("ground", GROUNDS, ids=engines.called, indirect=True)
+def test_a_lab_finds_out_the_same(desk: Desk, namespaces: Namespaces, ground: Ground, name: str) -> None:
+    """Its proof holds, with the verdicts and the data that it has on builtin servers in namespaces.
+
+    Real servers have other packets; with the builtin ones each direction of each flow is packet for packet
+    that of the namespaces.
+    """
+    out = desk.directory / "here"
+    assert run(desk, LABS[name], ground, out) == namespaces.tell(name)
+    if not ground.engines:
+        done = desk.netlab("trace", "diff", namespaces.record(name), out)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    for file in ("capture.pcapng", "kernel.json", "trace.txt", "logs/web-http.log"):
+        assert (out / file).stat().st_size > 0
+
+
+def test_an_image_of_ones_own(desk: Desk, engine: Engine) -> None:
+    """A node's image has no Python: its commands run in it all the same, and scripts beside it."""
+    containers.need_image(engine, "netlab-test/tiny")
+    (desk.directory / "own.yaml").write_text(
+        "backend: docker\nnodes:\n  here: {image: netlab-test/tiny}\n  there:\n"
+    )
+    (desk.directory / "look.py").write_text("import scapy.all; print(scapy.all.conf.iface.ip)\n")
+    run = ("run", "own.yaml", "here", "--")
+    assert desk.netlab(*run, "ping", "-c", "1", "there").returncode == 0
+    assert desk.netlab(*run, "sh", "-c", "ls /usr/bin/python3").returncode != 0
+    assert desk.netlab(*run, "look.py").stdout == "10.0.0.1\n"
