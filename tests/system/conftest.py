@@ -1,5 +1,6 @@
 """Fixtures of the system tests: container engines, where there are some, and every backend in turn."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,7 @@ from tests.system import engines
 from tests.system.engine.fixtures import answering, base, engine
 from tests.system.engine.rootless import podman
 from tests.system.engines import GROUNDS, Ground
+from tests.system.shipped import Runs
 
 __all__ = ["answering", "backend", "base", "engine", "ground", "podman"]
 
@@ -37,3 +39,10 @@ def _reached(host: str, request: pytest.FixtureRequest) -> Iterator[None]:
         elif host == "docker":
             request.getfixturevalue("engine")
         yield
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """Run each shipped lab once, when it is asked for."""
+    own = tmp_path_factory.getbasetemp()
+    return Runs((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shipped-labs")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import itertools
 import json
@@ -29,9 +28,8 @@ from netlab.report.dissect import dissect
 from netlab.report.headers import FIN, RST, SYN, Icmp, Packet, Tcp, Udp
 from netlab.report.pcapng import Frame, Writer, read_capture
 from netlab.topology.model import ExecService, Service
+from tests.system.shipped import SEED, Runs, netlab, run_lab
 
-NETLAB = Path(sys.executable).with_name("netlab")
-SEED = 2012
 LABS = ("ports", "dns", "headers", "handshake", "close", "window", "rst", "unfinished")
 SPACE = 2**32
 LAST_PORT = 65535
@@ -83,17 +81,6 @@ for numbers in (*([number] for number in range(count)), range(count, 2 * count))
 """
 
 
-def netlab(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
-    argv = [str(word) for word in (NETLAB, *words)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd=cwd)
-
-
-def run_lab(name: str, out: Path, seed: int = SEED) -> subprocess.CompletedProcess[str]:
-    """Run a shipped lab."""
-    return netlab("lab", "run", name, "--out", out, "--seed", str(seed))
-
-
 def prove(name: str, run: Path) -> subprocess.CompletedProcess[str]:
     """Judge a record as the lab's proof does."""
     argv = [sys.executable, str(find(name).proof), str(run)]
@@ -107,30 +94,6 @@ def normal_form(run: Path) -> str:
         source, destination = (KERNELS.sub(":KERNEL", end) for end in ends)
         rows += [f"{protocol}  {source} > {destination}", *(f"    {text}" for text in texts)]
     return "\n".join(rows) + "\n"
-
-
-class Runs:
-    """Each lab's one run, which all of pytest's processes share: what it said, where its record is."""
-
-    def __init__(self, top: Path) -> None:
-        self.top = top
-        self.top.mkdir(exist_ok=True)
-
-    def __getitem__(self, name: str) -> tuple[subprocess.CompletedProcess[str], Path]:
-        out, said = self.top / name, self.top / f"{name}.json"
-        with (self.top / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not said.exists():
-                done = run_lab(name, out)
-                said.write_text(json.dumps([done.returncode, done.stdout, done.stderr]))
-        return subprocess.CompletedProcess(["netlab"], *json.loads(said.read_text())), out
-
-
-@pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """Run each lab once, when it is asked for."""
-    own = tmp_path_factory.getbasetemp()
-    return Runs((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shipped-labs")
 
 
 # -- what a student sees -------------------------------------------------------------------------------
