@@ -25,9 +25,12 @@ REAL = "10.0.0.3"
 MODULE = Path(__file__).with_name("exchange.py")
 
 # What is a policy, and not the protocol, is set to what the builtin server does: RRsets of any size, no
-# authority section beside an answer; what is under way when a connection is closed is heard to its end.
+# authority section beside an answer, a denied SOA's own TTL; nginx hears what is under way as it closes.
 POLICIES = {
-    "bind9": ("options {", "max-records-per-type 0; minimal-responses no-auth;"),
+    "bind9": (
+        "options {",
+        "max-records-per-type 0; minimal-responses no-auth; zero-no-soa-ttl no; no-case-compress { any; };",
+    ),
     "nginx": ("http {", "lingering_close always; lingering_timeout 200ms;"),
 }
 REAL_ENGINES = {"dns": "bind9", "http": "nginx"}
