@@ -15,7 +15,8 @@ from netlab.topology.steps import Misread, parse_step
 from netlab.topology.vocabulary import SEEDS
 from netlab.topology.wires import ENGINES, Burst, Chance, Step, Wire
 
-_WIRE = "its keys, as {loss: 5%, delay: 20 ms}"
+_WIRE = "its keys, as {script: [drop 2nd tcp data], loss: 5%}"
+_WAY = "its keys, as {loss: 5%, delay: 20 ms}"
 _SCRIPT = "a list of steps, as [drop 2nd tcp data]"
 _STEP = "a step in words, as drop 2nd tcp data"
 _LOSS = "a chance, as 5%, or {enter: 1%, leave: 30%}"
@@ -72,7 +73,7 @@ def wire(value: Value, node: str, faults: Faults) -> Wire | None:
 def _way(known: Mapping[str, Value], key: str, engine: str, faults: Faults) -> Chance:
     """Return the chance of one direction: what is said of it alone lies over what is said of both."""
     before = len(faults)
-    own = values.fields(known.get(key), WAY.names, _WIRE, faults) or {}
+    own = values.fields(known.get(key), WAY.names, _WAY, faults) or {}
     settings = {name: known[name] for name in WAY.names if name in known} | own
     chance = Chance()
     for name, value in settings.items():

@@ -131,6 +131,8 @@ class _Reading:
         first = self._first.setdefault(key, token)
         if first is not token:
             what = f"both {shown(first.text)} and {shown(token.text)} say {key}"
+            if first.text == token.text:
+                what = f"{shown(token.text)} is there twice"
             raise self._misread(what, "keep one of the two", token)
 
     def _word(self, token: _Token, action: str) -> None:

@@ -14,12 +14,12 @@ BURST = Section(
     name="burst",
     title="Loss in bursts",
     about="""\
-Gilbert–Elliott's chain: a good state and a bad one, which a flow enters and leaves from packet to packet.""",
+Gilbert–Elliott's chain: a flow is in a good state or in a bad one, and each packet of it may change that.""",
     keys=(
-        Key("enter", _CHANCE, "From good to bad, at each packet.", example="1%"),
-        Key("leave", _CHANCE, "From bad to good, at each packet.", example="30%"),
-        Key("bad", _CHANCE, "Of a packet to be lost in the bad state.", default="100%"),
-        Key("good", _CHANCE, "Of a packet to be lost in the good state.", default="0%"),
+        Key("enter", _CHANCE, "How likely a packet begins a bad state.", example="1%"),
+        Key("leave", _CHANCE, "How likely a packet ends one.", example="30%"),
+        Key("bad", _CHANCE, "How likely a packet is lost in the bad state.", default="100%"),
+        Key("good", _CHANCE, "The same in the good state.", default="0%"),
     ),
     required=("enter", "leave"),
     example="""\
@@ -35,7 +35,7 @@ def _seconds(name: str, meaning: str, like: str) -> Key:
 
 
 _SETTINGS = (
-    Key("loss", Either((_CHANCE, BURST)), "Of a packet to be lost.", default="0%"),
+    Key("loss", Either((_CHANCE, BURST)), "How likely a packet is lost.", default="0%"),
     _seconds("delay", "How long each packet is held, up to 60 s.", "20 ms"),
     _seconds("jitter", "How much longer or shorter than `delay` that is, at most.", "5 ms"),
     Key(
@@ -45,9 +45,14 @@ _SETTINGS = (
         otherwise="without limit",
         example="1 Mbit/s",
     ),
-    Key("duplicate", _CHANCE, "Of a packet to arrive twice.", default="0%"),
-    Key("reorder", _CHANCE, "Of a packet to be overtaken by the next one of its flow.", default="0%"),
-    Key("corrupt", _CHANCE, "Of a bit to fall over, anywhere behind the Ethernet header.", default="0%"),
+    Key("duplicate", _CHANCE, "How likely it arrives twice.", default="0%"),
+    Key("reorder", _CHANCE, "How likely the next one of its flow overtakes it.", default="0%"),
+    Key(
+        "corrupt",
+        _CHANCE,
+        "How likely one bit falls over, anywhere behind the Ethernet header.",
+        default="0%",
+    ),
 )
 
 WAY = Section(

@@ -24,6 +24,7 @@ from netlab.topology.given import GivenFile, Limits, Provisions, Startup
 from netlab.topology.model import DnsService, Zone
 from netlab.topology.recordings import Capture
 from netlab.topology.rules import RawRules
+from netlab.topology.wires import Wire
 
 BEFORE = """
 name: campus
@@ -246,6 +247,7 @@ OTHERS: dict[tuple[type, str], Any] = {
     (Provisions, "files"): (GivenFile("/x", b""),),
     (Provisions, "limits"): Limits(files=7),
     (Provisions, "start"): (Startup(("true",)),),
+    (Port, "wire"): Wire(),
     # A switch port's name is netlab's own, and kept.
     (Port, "port"): None,
     (Switch, "bridge"): None,
