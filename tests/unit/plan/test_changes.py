@@ -98,6 +98,21 @@ def test_the_words_of_shipped_topologies(root: Path, golden: Golden) -> None:
     golden("changes/web-to-two-routers.txt", lines(plans["web"], plans["two-routers"]))
 
 
+def test_a_wire_is_a_change_of_its_own(planned: Callable[[str], Plan]) -> None:
+    """One that comes, goes or changes is told in its words, and takes no new start; an interface is named."""
+    wires = ("", "wire: {loss: 5%, seed: 7}", "wire: {script: [drop 1st tcp from a]}")
+    none, lossy, scripted = (planned(f"nodes: {{a: {{{wire}}}, b: }}") for wire in wires)
+    assert lines(none, lossy) == "a: wire added (loss 5%; seed 7)\n"
+    assert lines(lossy, none) == "a: wire removed (loss 5%; seed 7)\n"
+    assert lines(lossy, scripted) == "a: wire loss 5%; seed 7 → drop 1st tcp from a\n"
+    nodes = "nodes: {a: {interfaces: {x: , y: WIRE}}, b: {interfaces: {x: , y: }}}"
+    two = [
+        planned(f"networks: {{x: , y: }}\n{nodes.replace('WIRE', one)}")
+        for one in ("", "{wire: {delay: 1 s}}")
+    ]
+    assert lines(*two) == "a: wire of eth1 added (delay 1 s)\n"
+
+
 def test_another_seed(planned: Callable[[str], Plan]) -> None:
     """It is refused, with the way out, and the MACs that follow from it are not mentioned."""
     old = planned(BEFORE)
