@@ -70,7 +70,7 @@ ip -n fabric link set dev web master br-lan up
 ip netns exec web ethtool -K eth0 tx off
 ip -n web link set dev eth0 gso_max_segs 1
 # Here netlab carries each packet between eth0 and the switch itself:
-# drop 1st tcp data from web; delay 1st tcp fin to web by 100 ms; sent: delay 20 ms; received: loss 20%, delay 20 ms ± 5 ms; seed 168.
+# delay 1st tcp syn to web by 100 ms; drop 1st tcp data from web; sent: delay 20 ms; received: loss 20%, delay 20 ms ± 5 ms; seed 168.
 ip -n web link set dev eth0 addrgenmode none
 ip -n web address add 10.0.0.80/24 brd + dev eth0 noprefixroute
 ip -n web link set dev eth0 up
