@@ -148,7 +148,7 @@ def _scripted(steps: list[Step], frame: bytes, packet: Packet) -> _Treatment:
                 done.overtaken_by = max(done.overtaken_by, int(step.by or 1))
             case "corrupt":
                 offset = damage.spot(packet)
-                if offset < len(done.frame):
+                if ETHERNET <= offset < len(done.frame):
                     done.frame = damage.flipped(done.frame, offset)
                     done.remarks.append(_corrupted(offset))
             case "truncate":
@@ -182,7 +182,9 @@ def _remark(treatment: _Treatment, hold: int) -> str:
 
 
 def _held(time_ns: int) -> str:
-    return f"held {round(time_ns / 1e6, 1):g} ms by wire"
+    if time_ns < 1_000_000:
+        return f"held {round(time_ns / 1e3)} us by wire"
+    return f"held {round(time_ns / 1e6, 1):.10g} ms by wire"
 
 
 def _corrupted(offset: int) -> str:

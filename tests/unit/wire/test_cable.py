@@ -164,10 +164,23 @@ def test_a_script_wins_over_chance() -> None:
 # -- chance ------------------------------------------------------------------------------------------------
 
 
-def test_a_constant_delay_is_told() -> None:
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.0123, "12.3 ms"), (0.00005, "50 us"), (1.5, "1500 ms"), (59.9999, "59999.9 ms")]
+)
+def test_a_constant_delay_is_told(seconds: float, words: str) -> None:
     """Each packet is held as long."""
-    cable = Cable(Wire(sent=Chance(delay=0.0123)))
-    assert cable.fate(True, tcp(), 0) == Fate(((12_300_000, tcp()),), "held 12.3 ms by wire")
+    cable = Cable(Wire(sent=Chance(delay=seconds)))
+    told = cable.fate(True, tcp(), 0)
+    assert told == Fate(((round(seconds * 1e9), tcp()),), f"held {words} by wire")
+
+
+@pytest.mark.parametrize("frame", [b"", b"short", bytes(14)])
+def test_a_frame_without_content_is_not_damaged(frame: bytes) -> None:
+    """There is nothing behind its header, or not even that."""
+    cable = scripted("corrupt each", "truncate each to 5")
+    assert cable.fate(True, frame, 0) == Fate(((0, frame),))
+    by_chance = Cable(Wire(sent=Chance(corrupt=1.0, loss=0.1), seed=7))
+    assert by_chance.fate(True, frame, 0).remark in ("", "dropped by wire")
 
 
 def test_a_queue_that_is_full() -> None:
