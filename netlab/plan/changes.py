@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from netlab.errors import UsageError
+from netlab.plan import cables
 from netlab.plan.keeping import keep_names
 from netlab.plan.model import Plan, PlannedNode, Port, Route, Rule, Switch
 from netlab.plan.restarts import NONE, cut, needs_restart, said, services_of, why_restart
@@ -118,6 +119,7 @@ _PORT = {
     "address6",
     "mtu",
     "up",
+    "wire",
 }
 _NODE = {
     "name",
@@ -252,6 +254,8 @@ def _interfaces(old: PlannedNode, new: PlannedNode) -> Iterator[Change]:
             for aspect, was, now in zip(_ASPECTS, _aspects(one), _aspects(other), strict=True)
             if was != now
         )
+        wires = ({"": cables.words(port.wire, port.node)} if port.wire else {} for port in (one, other))
+        yield from (replace(change, name=named) for change in _items(new.name, "wire", *wires, words=str))
 
 
 _OF_THE_SEED = ("MAC", "MAC of the switch's port")

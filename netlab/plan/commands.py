@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from netlab.plan import provisions, segments
+from netlab.plan import cables, provisions, segments
 from netlab.plan.model import Plan, PlannedNode, Port, Switch
 from netlab.plan.rules import base_chain
 from netlab.topology.model import ExecService
@@ -94,6 +94,7 @@ def _port(
         yield f"# segments one at a time, not in bursts that depend on the moment{silent}"
     yield f"ip netns exec {node} ethtool -K {interface} tx off"
     yield f"ip -n {node} link set dev {interface} gso_max_segs 1"
+    yield from cables.commands(port, fabric)
     yield from segments.ipv6_commands(port, sysctls, explain=explain)
     yield from segments.address_commands(port)
     if not port.up:

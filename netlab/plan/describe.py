@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from netlab.plan import provisions, segments, serving
+from netlab.plan import cables, provisions, segments, serving
 from netlab.plan.model import Plan, PlannedNode, Rule
 from netlab.topology.recordings import Capture
 from netlab.topology.vocabulary import DEFAULT_BACKEND
@@ -28,7 +28,7 @@ def text(plan: Plan) -> str:
 
 def _node(node: PlannedNode) -> Iterable[str]:
     """Yield what is special about a node, if anything is."""
-    rows = segments.route_rows(node)
+    rows = cables.rows(node) + segments.route_rows(node)
     rows += [("service", *serving.row(service)) for service in node.services]
     rows += [("rule", rule.name, f"{rule.chain}: {rule.nft}") for rule in node.rules]
     rows += [("nft", "", _count(node.nft.text.count("\n"), "line"))] if node.nft else []
@@ -107,6 +107,7 @@ def _node_data(node: PlannedNode) -> dict[str, Any]:
                 "mtu": port.mtu,
                 "up": port.up,
             }
+            | ({"wire": cables.data(port.wire, port.node)} if port.wire else {})
             for port in node.ports
         ],
         "router": node.router,

@@ -70,6 +70,12 @@ class Macs:
             again += 1
 
 
+def wire_seed(seed: int, node: str, network: str) -> int:
+    """Return the seed of a node's cable to a network, in a lab of that seed: 64 bits."""
+    text = f"{seed}/wire/{node}/{network}"
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
 def link_local(mac: str) -> str:
     """Return the IPv6 address that the kernel makes of a MAC (RFC 4291, appendix A: EUI-64)."""
     octets = bytes.fromhex(mac.replace(":", ""))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface
 
 from netlab.errors import Fault, InputError, Place, UsageError
 from netlab.plan.model import Plan, PlannedNode, Port, Switch
-from netlab.plan.names import InterfaceNames, Macs
+from netlab.plan.names import InterfaceNames, Macs, wire_seed
 from netlab.plan.provisions import provided
 from netlab.plan.routes import routes
 from netlab.plan.rules import rules as rules_of
@@ -15,6 +16,7 @@ from netlab.plan.sysctls import sysctls
 from netlab.plan.ways import Ways
 from netlab.topology.model import Interface, Network, Node, Topology
 from netlab.topology.vocabulary import BACKENDS, BACKENDS_WITH_IMAGES
+from netlab.topology.wires import Wire
 
 
 def plan(topology: Topology, seed: int, backend: str) -> Plan:
@@ -42,6 +44,7 @@ def plan(topology: Topology, seed: int, backend: str) -> Plan:
                 address6=_address6(interface, networks[interface.network]),
                 mtu=networks[interface.network].mtu,
                 up=interface.up,
+                wire=_wire(interface, node.name, seed),
             )
             for index, interface in enumerate(node.interfaces)
         )
@@ -84,6 +87,14 @@ def _address6(interface: Interface, network: Network) -> IPv6Interface | None:
     if interface.address6 is None or network.subnet6 is None:
         return None
     return IPv6Interface((interface.address6, network.subnet6.prefixlen))
+
+
+def _wire(interface: Interface, node: str, seed: int) -> Wire | None:
+    """Return an interface's wire with a seed, which is the lab's business where the file names none."""
+    wire = interface.wire
+    if wire is None or wire.seed is not None:
+        return wire
+    return replace(wire, seed=wire_seed(seed, node, interface.network))
 
 
 def _check_backend(topology: Topology, backend: str) -> None:

@@ -273,6 +273,9 @@ def _network_losses(plan: Plan) -> Iterator[str]:
         yield "Routes: no node has one to a network that it is not on; `netlab plan --commands` shows them."
     if any(switch.kind != "switch" for switch in plan.switches) or any(port.mtu for port in plan.ports):
         yield "Hubs, links and MTUs: each network is a bridge of Docker's, which learns."
+    wires = [port.node for port in plan.ports if port.wire]
+    if wires:
+        yield f"Wires: every packet goes on at once and as it is ({', '.join(dict.fromkeys(wires[:5]))})."
     if not all(port.up for port in plan.ports):
         yield "Interfaces that are down: here they are up."
 

@@ -57,9 +57,10 @@ def _service(service: Service) -> str:
 
 
 def interface(port: Port) -> str:
-    """Return an interface and its addresses: eth0 10.0.0.10."""
+    """Return an interface, its addresses and what is special about it: eth0 10.0.0.10 down wire."""
     down = () if port.up else ("down",)
-    return " ".join([port.interface, *(str(own.ip) for own in port.addresses), *down])
+    wire = () if port.wire is None else ("wire",)
+    return " ".join([port.interface, *(str(own.ip) for own in port.addresses), *down, *wire])
 
 
 # -- text ------------------------------------------------------------------------------------------

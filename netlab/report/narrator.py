@@ -36,6 +36,7 @@ from netlab.report.line import NO_FLAGS, Line
 from netlab.report.pcapng import Frame
 
 BROADCAST = "broadcast"
+WIRE = "wire: "  # how the comment of a packet begins that says what a wire did to it
 
 _PROTOCOLS = {
     ICMP: "ICMP", TCP: "TCP", UDP: "UDP", ICMPV6: "ICMPv6",
@@ -64,7 +65,7 @@ class Narrator:
         packet = dissect(frame.data, frame.original_length)
         source, destination = self._ends(packet)
         flags, fields, remarks = self._tell(packet)
-        remarks += [self._entrance(frame.interface, source), *_faults(packet)]
+        remarks += [self._entrance(frame.interface, source), *_faults(packet), *_wire(frame)]
         if len(frame.data) < frame.original_length:
             remarks.append(f"recorded {len(frame.data)} of {frame.original_length} bytes")
         return Line(
@@ -178,6 +179,11 @@ class Narrator:
                 source, destination = self._ends(about)
                 remarks.append(f"for {source} > {destination} {_protocol(about)}")
         return fields, remarks
+
+
+def _wire(frame: Frame) -> list[str]:
+    """Return what a wire did to a packet, which stands in comments of its own."""
+    return [comment.removeprefix(WIRE) for comment in frame.comment.splitlines() if comment.startswith(WIRE)]
 
 
 def as_word(text: str) -> str:

@@ -8,19 +8,21 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from itertools import count
 
-from netlab.topology import naming, values
+from netlab.topology import impairments, naming, values
 from netlab.topology.faults import TOP, Faults, Mark, shown
 from netlab.topology.language import INTERFACE
 from netlab.topology.model import Interface
 from netlab.topology.networks import Declared
 from netlab.topology.reader import Mapping as Tree
 from netlab.topology.reader import Scalar, Value
+from netlab.topology.wires import Wire
 
 BRIDGE_PORTS = 1023  # BR_MAX_PORTS - 1: what the kernel lets one bridge have
 
 _ADDRESS = "an IPv4 address, as 10.0.0.10"
 _ADDRESS6 = "an IPv6 address, as fd00:1::10"
 _MAC = "six pairs of hexadecimal digits, as 02:00:00:00:00:0a"
+_OF_ONE = ("address", "address6", "wire")  # keys of a node that has one interface, which are that one's
 _Address = IPv4Address | IPv6Address
 
 
@@ -40,20 +42,23 @@ class Attachment:
     mac: str | None = None
     mac_mark: Mark | None = None
     up: bool = True
+    wire: Wire | None = None
 
 
 def attachments(
     node: Scalar, known: dict[str, Value], declared: dict[str, Declared], faults: Faults
 ) -> tuple[Attachment, ...]:
-    """Rewrite `address`, `address6`, or nothing at all, to what `interfaces` would say, and read that."""
-    given, interfaces = known.get("address") or known.get("address6"), known.get("interfaces")
+    """Rewrite `address`, `address6` and `wire`, or none, to what `interfaces` would say, and read that."""
+    short: dict[str, Value] = {key: known[key] for key in _OF_ONE if key in known}
+    (first, given), interfaces = next(iter(short.items()), ("", None)), known.get("interfaces")
     if interfaces is not None:
         if given is not None:
-            what = f"both {'address' if 'address' in known else 'address6'} and interfaces are there"
+            what = f"both {first} and interfaces are there"
             mark = faults.nearest(given.mark, interfaces.mark)
-            hint = "write the address into interfaces, and delete this key"
+            noun = "wire" if first == "wire" else "address"
+            hint = f"write the {noun} into interfaces, and delete this key"
             if mark is not given.mark:
-                hint = f"write the address into it, and address: null; it is at {faults.place(given.mark)}"
+                hint = f"write the {noun} into it, and {first}: null; it is at {faults.place(given.mark)}"
             faults.add(mark, what, hint)
         return tuple(_interfaces(node.text, interfaces, declared, faults))
     name = next(iter(declared))
@@ -72,7 +77,6 @@ def attachments(
         faults.add(mark, what, f"write interfaces: {{{name}: {own or ''}}}")
         return ()
     mark = node.mark if given is None else given.mark
-    short: dict[str, Value] = {key: known[key] for key in ("address", "address6") if key in known}
     found = _attachment(Attachment(node.text, name, mark), short, declared[name], faults)
     return () if found is None else (found,)
 
@@ -123,6 +127,8 @@ def _attachment(
         one = replace(one, mac=_mac(value, faults), mac_mark=value.mark)
     if value := known.get("up"):
         one = replace(one, up=values.truth(value, faults) is not False)
+    if value := known.get("wire"):
+        one = replace(one, wire=impairments.wire(value, bare.node, faults))
     return one if len(faults) == before else None
 
 
@@ -222,7 +228,7 @@ def allocate(
             address, address6 = first.get(one.node), second.get(one.node)
             assert not isinstance(address, IPv6Address)
             assert not isinstance(address6, IPv4Address)
-            given[one.node, name] = Interface("", name, address, address6, one.mac, one.up)
+            given[one.node, name] = Interface("", name, address, address6, one.mac, one.up, one.wire)
     return given
 
 

@@ -16,7 +16,7 @@ Path = tuple[str, ...]
 Entry = tuple[Scalar, Value]
 
 _NOUNS = {"nodes": "node", "networks": "network", "kinds": "kind"}
-_INTERFACES, _ADDRESSES = "interfaces", ("address", "address6")
+_INTERFACES, _OF_ONE = "interfaces", ("address", "address6", "wire")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def _lengthened(value: Value, key: str) -> Value:
 
 
 def _with_interfaces(node: Value, other: Value) -> Value:
-    """Return a node that has but an address with the one interface that the other has, and this address.
+    """Return a node that has but an address or a wire with the one interface that the other has, and this.
 
     Where the other has several, nobody can tell which is meant: both stay, and that is a fault.
     """
@@ -100,7 +100,7 @@ def _with_interfaces(node: Value, other: Value) -> Value:
     has = {key.text: value for key, value in other.entries}
     networks = has.get(_INTERFACES)
     # One that the other takes away is left for it to do so.
-    names = [name for name in _ADDRESSES if name not in has or not takes_away(has[name])]
+    names = [name for name in _OF_ONE if name not in has or not takes_away(has[name])]
     own = [entry for entry in node.entries if entry[0].text in names and not values.is_null(entry[1])]
     if not own or not isinstance(networks, Mapping) or len(networks.entries) != 1:
         return node

@@ -92,6 +92,15 @@ def test_the_commands_of_servers_run(root: Path, scratch: Path) -> None:
         assert done.returncode == 0, (line, done.stdout, done.stderr)
 
 
+def test_the_commands_of_a_wire_run(root: Path, scratch: Path) -> None:
+    """The page comes over the wire that misbehaves, and the trace tells what it did."""
+    (block,) = [one for one in blocks((root / "README.md").read_text(), "sh") if "lossy" in one]
+    page, told = _run_all(block.splitlines(), scratch)
+    assert page.startswith("Hello")
+    assert "dropped by wire" in told
+    assert "held 20 ms by wire" in told
+
+
 def _named(line: str, name: str) -> str:
     """Give a line's lab a name of its own: tests run side by side."""
     line = line.replace("up topologies/web.yaml", f"up topologies/web.yaml --name {name}")

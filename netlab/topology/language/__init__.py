@@ -13,10 +13,12 @@ from netlab.topology.language.policies import CAPTURE, CAPTURES, NAT, RULE, SELE
 from netlab.topology.language.provisions import FILE, LIMITS, READY, START
 from netlab.topology.language.services import DNS, EXEC, HTTP, RECORDS, SERVICE_KEYS, SERVICES
 from netlab.topology.language.shapes import Key, Note, OneOf, Section, Text, Whole
+from netlab.topology.language.wires import BURST, WAY, WIRE
 from netlab.topology.model import DEFAULT_SEED
 from netlab.topology.vocabulary import BACKENDS, DEFAULT_BACKEND, DEFAULT_SEARCH, SEEDS, TIME_LIMITS
 
 __all__ = [
+    "BURST",
     "CAPTURE",
     "DNS",
     "EXEC",
@@ -39,6 +41,8 @@ __all__ = [
     "SPELLING",
     "START",
     "TOPOLOGY",
+    "WAY",
+    "WIRE",
 ]
 
 TOPOLOGY = Section(
@@ -125,7 +129,7 @@ nodes:
 
 # In the order of the reference.
 SECTIONS: tuple[Section, ...] = (
-    *(TOPOLOGY, NETWORK, NODE, INTERFACE, SERVICES, DNS, RECORDS, HTTP, EXEC),
+    *(TOPOLOGY, NETWORK, NODE, INTERFACE, WIRE, WAY, BURST, SERVICES, DNS, RECORDS, HTTP, EXEC),
     *(RULE, NAT, FILE, START, READY, LIMITS, CAPTURE, SELECTION),
 )
 

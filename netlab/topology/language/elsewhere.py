@@ -44,6 +44,10 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "command": ("run", "start"),
     "cmd": ("run", "start"),
     "exec": ("start",),
+    "latency": ("delay",),
+    "bandwidth": ("rate",),
+    "impairments": ("wire",),
+    "cable": ("wire",),
 }
 # What is said elsewhere, by a key of the mapping that lacks it: word → that key, and where it goes.
 _ELSEWHERE: Mapping[str, tuple[str, str]] = {
@@ -54,6 +58,10 @@ _ELSEWHERE: Mapping[str, tuple[str, str]] = {
     "subnet": ("interfaces", "write it into networks, as {lan: 10.0.0.0/24}"),
     "dns": ("interfaces", "write services: and, below it, dns:"),
     "http": ("interfaces", "write services: and, below it, http:"),
+    "loss": ("interfaces", "write it into wire, as {loss: 5%}"),
+    "delay": ("interfaces", "write it into wire, as {delay: 20 ms}"),
+    "latency": ("interfaces", "write it into wire, as {delay: 20 ms}"),
+    "bandwidth": ("interfaces", "write it into wire, as {rate: 1 Mbit/s}"),
 }
 
 

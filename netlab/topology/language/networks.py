@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netlab.topology.language import patterns
 from netlab.topology.language.shapes import ByName, Either, Key, OneOf, Section, Text, Truth, Whole
+from netlab.topology.language.wires import WIRE
 from netlab.topology.vocabulary import MTUS, NETWORK_KINDS
 
 _SUBNET = Text("a subnet", "10.0.0.0/24", patterns.SUBNET)
@@ -92,6 +93,7 @@ INTERFACE = Section(
             "Whether it carries anything; one that is down has its addresses all the same.",
             default=True,
         ),
+        Key("wire", WIRE, "What becomes of the packets on its cable.", otherwise="they go on as they are"),
     ),
     example="""\
 networks:

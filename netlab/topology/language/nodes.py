@@ -8,6 +8,7 @@ from netlab.topology.language.policies import FIREWALL, NAT
 from netlab.topology.language.provisions import ENVIRONMENT, FILES, LIMITS, STARTS, SYSCTLS
 from netlab.topology.language.services import SERVICES
 from netlab.topology.language.shapes import ByName, Key, Section, Text, Truth, Whole
+from netlab.topology.language.wires import WIRE
 from netlab.topology.vocabulary import COUNTS
 
 _GATEWAY = Text("a router, or its address", "r1")
@@ -33,6 +34,12 @@ NODE = Section(
             "The networks that it is on, and with which address; eth0, eth1, … in this order.",
             otherwise="one, on the only network",
             example={"lan": "10.0.0.10"},
+        ),
+        Key(
+            "wire",
+            WIRE,
+            "What becomes of the packets on its cable, where there is one network; short for `interfaces`.",
+            otherwise="they go on as they are",
         ),
         Key(
             "router", Truth(), "Whether it passes on what is not for itself, in IPv4 and IPv6.", default=False

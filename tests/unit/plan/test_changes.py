@@ -24,6 +24,7 @@ from netlab.topology.given import GivenFile, Limits, Provisions, Startup
 from netlab.topology.model import DnsService, Zone
 from netlab.topology.recordings import Capture
 from netlab.topology.rules import RawRules
+from netlab.topology.wires import Wire
 
 BEFORE = """
 name: campus
@@ -95,6 +96,21 @@ def test_the_words_of_shipped_topologies(root: Path, golden: Golden) -> None:
     """A file that is quite another one is told node by node."""
     plans = {name: make_plan(load(root / "topologies" / f"{name}.yaml")) for name in ("web", "two-routers")}
     golden("changes/web-to-two-routers.txt", lines(plans["web"], plans["two-routers"]))
+
+
+def test_a_wire_is_a_change_of_its_own(planned: Callable[[str], Plan]) -> None:
+    """One that comes, goes or changes is told in its words, and takes no new start; an interface is named."""
+    wires = ("", "wire: {loss: 5%, seed: 7}", "wire: {script: [drop 1st tcp from a]}")
+    none, lossy, scripted = (planned(f"nodes: {{a: {{{wire}}}, b: }}") for wire in wires)
+    assert lines(none, lossy) == "a: wire added (loss 5%; seed 7)\n"
+    assert lines(lossy, none) == "a: wire removed (loss 5%; seed 7)\n"
+    assert lines(lossy, scripted) == "a: wire loss 5%; seed 7 → drop 1st tcp from a\n"
+    nodes = "nodes: {a: {interfaces: {x: , y: WIRE}}, b: {interfaces: {x: , y: }}}"
+    two = [
+        planned(f"networks: {{x: , y: }}\n{nodes.replace('WIRE', one)}")
+        for one in ("", "{wire: {delay: 1 s}}")
+    ]
+    assert lines(*two) == "a: wire of eth1 added (delay 1 s)\n"
 
 
 def test_another_seed(planned: Callable[[str], Plan]) -> None:
@@ -246,6 +262,7 @@ OTHERS: dict[tuple[type, str], Any] = {
     (Provisions, "files"): (GivenFile("/x", b""),),
     (Provisions, "limits"): Limits(files=7),
     (Provisions, "start"): (Startup(("true",)),),
+    (Port, "wire"): Wire(),
     # A switch port's name is netlab's own, and kept.
     (Port, "port"): None,
     (Switch, "bridge"): None,

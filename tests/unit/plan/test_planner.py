@@ -274,7 +274,7 @@ def test_no_resolver_no_nameserver() -> None:
     assert "nameserver" not in files["/etc/resolv.conf"]
 
 
-@pytest.mark.parametrize("name", ["web", "web-rst", "two-routers", "hub", "dual-homed", "nat"])
+@pytest.mark.parametrize("name", ["web", "web-rst", "two-routers", "hub", "dual-homed", "nat", "lossy"])
 def test_shipped_plans(name: str, root: Path, golden: Callable[[str, str], None]) -> None:
     """The whole plan of each shipped topology, as a student and as a program see it, and by hand."""
     plan = make_plan(load(root / "topologies" / f"{name}.yaml"))

@@ -51,6 +51,15 @@ def test_times_and_interleaving_make_no_difference(lines: list[Line], chance: ra
     assert compare(lines, merged).flows
 
 
+def test_another_fate_makes_one() -> None:
+    """The same packets, one of which a wire dropped in one of the runs."""
+    there = [*TALK[:3], replace(TALK[3], remarks=("dropped by wire",)), *TALK[4:]]
+    assert str(compare(TALK, there)) == (
+        "web:80 > client:51515: packet 2: [ACK  seq=65 ack=1 win=8192 len=0] here,"
+        " [ACK  seq=65 ack=1 win=8192 len=0  dropped by wire] there"
+    )
+
+
 @given(LINES.filter(bool), LINES.filter(bool))
 def test_everything_else_makes_one(here: list[Line], there: list[Line]) -> None:
     """A law: the comparison calls the same what normalises to the same, and shows a difference otherwise."""

@@ -163,3 +163,10 @@ def test_a_network_without_nodes_is_left_out(tmp_path: Path) -> None:
     """Compose would not make it either."""
     words = "name: a\nnetworks: {lan: 10.0.0.0/24, spare: 10.1.0.0/24}\nnodes: {one: {interfaces: {lan: }}}"
     assert list(read(text(planned(words, tmp_path), PLACE))["networks"]) == ["lan"]
+
+
+def test_wires_do_not_come_along(tmp_path: Path) -> None:
+    """The file's head says so, and whose they are; of a lab without wires it says nothing."""
+    lossy = text(planned("nodes: {a: , b: {wire: {loss: 5%}}}", tmp_path), PLACE)
+    assert "# * Wires: every packet goes on at once and as it is (b).\n" in lossy
+    assert "Wires" not in text(planned("nodes: {a: , b: }", tmp_path), PLACE)

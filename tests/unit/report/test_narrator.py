@@ -37,6 +37,15 @@ def test_any_bytes_and_names_give_a_line_that_can_be_read_back(data: bytes, name
     assert parse_line(format_line(line)) == line
 
 
+def test_what_a_wire_did_is_a_remark(wire: Any) -> None:
+    """It stands in a comment of the packet; other comments are somebody's own."""
+    frame = wire.udp(wire.request, (5000, 7), b"x")
+    comment = "mine\nwire: held 200 ms by wire, duplicated by wire\nwire: dropped by wire"
+    told = Narrator(NAMES).line(Frame(0, "client", frame, len(frame), comment))
+    assert told.remarks == ("held 200 ms by wire, duplicated by wire", "dropped by wire")
+    assert parse_line(format_line(told)) == told
+
+
 def test_arp(wire: Any) -> None:
     """A question to all, an answer to one, and a probe by one who has no address yet."""
     assert tell(wire.arp(1, wire.client, wire.dns)) == "client > broadcast ARP: who-has dns tell client"

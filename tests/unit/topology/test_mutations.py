@@ -39,6 +39,7 @@ SECONDS = 1.0
 WORDS = st.sampled_from(
     """null ~ 0 1 65536 -1 1e9 0o17 1:30 10.0 yes {n} [] {} '' "" * & ! | > # - ? : , [ ] { }
     10.0.0.1 10.0.0.0/24 0.0.0.0/0 fd00::1 fd00::/64 lan web client node kind kinds count extends <<
+    wire loss 5% 1st drop netem 20ms
     *a &a !t web.yaml web-rst.yaml address interfaces services dns http zones www firewall switch hub true
     environment files start limits routes default nat nft 100 1000 @ lab.test""".split()  # noqa: SIM905 — as a list it would be a page
 )
