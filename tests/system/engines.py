@@ -54,8 +54,7 @@ class Ground:
 
     def plan(self, asked: Topology) -> Plan:
         """Plan a topology for here: what it asks for, with these engines."""
-        kinds = {service.kind for node in asked.nodes for service in node.services}
-        served = with_engines(asked, {kind: name for kind, name in self.engines.items() if kind in kinds})
+        served = with_engines(asked, self._engines_of(asked))
         if self.backend != "netns":
             served = replace(served, nodes=tuple(map(_with_image, served.nodes)))
         return make_plan(served, backend=self.backend)
@@ -68,11 +67,14 @@ class Ground:
         path.write_text("\n".join(lines) + "\n")
         return path
 
-    @property
-    def options(self) -> list[str]:
-        """What the command line is told."""
-        chosen = [f"--engine={kind}={name}" for kind, name in self.engines.items()]
+    def options(self, asked: Topology) -> list[str]:
+        """Return what the command line is told."""
+        chosen = [f"--engine={kind}={name}" for kind, name in self._engines_of(asked).items()]
         return [f"--backend={self.backend}", *chosen]
+
+    def _engines_of(self, asked: Topology) -> dict[str, str]:
+        kinds = {service.kind for node in asked.nodes for service in node.services}
+        return {kind: name for kind, name in self.engines.items() if kind in kinds}
 
 
 def _with_image(node: Node) -> Node:

@@ -120,6 +120,7 @@ UNSEEN = {
         "does not serve the root zone",
         "is signed by .* already",
         "a server that asks itself",
+        "has no zones, and asks nobody",
         "a server either asks the root",
         "root says where a recursive server begins",
         "no node is a name server of",
