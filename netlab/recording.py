@@ -16,6 +16,9 @@ from typing import BinaryIO
 from netlab.kernel import process
 from netlab.kernel.packets import BLOCKS, RETIRE_MS, Ring, Sniffed, packet_socket
 from netlab.plan.model import Plan, Port
+from netlab.plan.segments import relayed
+from netlab.report import fates
+from netlab.report.fates import Note
 from netlab.report.pcapng import Writer
 from netlab.report.selecting import selects
 from netlab.topology.recordings import Capture, Selection
@@ -24,6 +27,13 @@ from netlab.topology.recordings import Capture, Selection
 # with this time in any case.
 SILENCE_SECONDS = 3 * RETIRE_MS / 1000
 LONGEST_NS = 200_000_000
+# For the wires' relay to tell what it has still to tell when the recording ends.
+_RELAY_SECONDS = 5.0
+_LARGEST = 1 << 18  # more than any message of the relay's
+_MESSAGES = 64  # at a time
+
+# What is called when a descriptor is readable.
+Heard = Mapping[int, Callable[[], bool | None]]
 
 
 @dataclass(slots=True)
@@ -53,16 +63,18 @@ class Control:
 class Recording:
     """Every switch port of the current namespace, recorded to one file; the plan's own captures to theirs.
 
-    A port's packets are those that come in there, so each packet is recorded once, where it entered.
+    A port's packets are those that come in there, so each packet is recorded once, where it entered; what a
+    wire then does to it comes from the wires' relay, over `feed`, if there ever is one.
     """
 
-    def __init__(self, plan: Plan, output: BinaryIO) -> None:
+    def __init__(self, plan: Plan, output: BinaryIO, feed: socket.socket | None = None) -> None:
         # What comes from elsewhere is a bridge's own copy.
         self.ring = Ring(packet_socket(ignore_outgoing=True))
         self._names = plan.names
         self._ports: dict[int, _Port] = {}
         self._whole = _Track(Capture(""), output)
         self._chosen: dict[str, _Track] = {}
+        self._fates = None if feed is None else _Fates(feed)
         self.follow(plan, {port.port: socket.if_nametoindex(port.port) for port in plan.ports})
 
     @property
@@ -78,6 +90,8 @@ class Recording:
         for port in plan.ports:
             index = indexes[port.port]
             self._ports[index] = _Port(port.port, _describe(port), port.switch)
+        if any(map(relayed, plan.ports)):
+            self.ring.hear(self._ports)  # and not the ends of wires, which the same packets pass
         self._names = plan.names
         for track in self.tracks:
             track.follow(self._ports, self._names)
@@ -107,8 +121,30 @@ class Recording:
 
     def run(self, ready: Callable[[], None], control: Control | None = None) -> None:
         """Record until SIGTERM, then write the counters; `ready` is called when no packet is missed."""
-        heard = None if control is None else (control.fileno, partial(control.hear, self))
-        _record(self.ring, lambda: self.tracks, ready, heard)
+        heard: dict[int, Callable[[], bool | None]] = {}
+        if control is not None:
+            heard[control.fileno] = partial(control.hear, self)
+        if self._fates is not None:
+            heard[self._fates.fileno()] = self._note
+        _record(self.ring, lambda: self.tracks, ready, heard, self._settle)
+
+    def _note(self) -> bool:
+        """Write what the relay tells; False when it tells nothing more."""
+        notes = self._fates.read() if self._fates is not None else None
+        for note in notes or ():
+            for track in self.tracks:
+                track.note(note)
+        return notes is not None
+
+    def _settle(self) -> int:
+        """Have all that the relay has to tell; return how many packets' fates nobody knows."""
+        if self._fates is None:
+            return 0
+        deadline = time.monotonic() + _RELAY_SECONDS
+        self._fates.ask()
+        while self._fates.is_awaited and self._fates.wait(deadline - time.monotonic()):
+            self._note()
+        return self._fates.lost + self._fates.is_awaited
 
 
 def record(
@@ -117,13 +153,14 @@ def record(
     ready: Callable[[], None],
     open_file: Callable[[Capture], BinaryIO],
     control: Control | None = None,
+    feed: socket.socket | None = None,
 ) -> None:
     """Record every switch port of the current namespace to `output` until SIGTERM; then the counters.
 
     What the file's own captures choose goes to the files of `open_file` as well.
-    Raises OSError where a file cannot be written.
+    `feed` is that of a `Recording`. Raises OSError where a file cannot be written.
     """
-    recording = Recording(plan, output)
+    recording = Recording(plan, output, feed)
     recording.choose(plan.captures, open_file)
     recording.run(ready, control)
 
@@ -186,10 +223,68 @@ class _Track:
         data = packet.data if snap is None else packet.data[:snap]
         self.writer.packet(number, packet.time_ns, data, packet.length)
 
-    def finish(self, ring: Ring) -> None:
-        """Write the counters, which complete the file."""
+    def note(self, note: Note) -> None:
+        """Write what became of a packet, if it is one of those."""
+        number = self._numbers.get(note.interface)
+        selection = self.capture.selection
+        if number is not None and (
+            selection == _EVERYTHING or selects(selection, note.frame, len(note.frame))
+        ):
+            self.writer.fate(number, note, self.capture.snap)
+
+    def finish(self, ring: Ring, untold: int = 0) -> None:
+        """Write the counters, which complete the file; `untold` are packets whose fate is not known."""
         ring.count()
-        self.writer.finish(time.time_ns(), ring.received, ring.dropped)
+        self.writer.finish(time.time_ns(), ring.received, ring.dropped + untold)
+
+
+class _Fates:
+    """The recorder's end of the way to the relay, for which it waits at the end only."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        end.setblocking(False)
+        self._is_there = False  # the relay, which says so when it starts
+        self.is_awaited = False
+        self.lost = 0
+
+    def fileno(self) -> int:
+        """Return the descriptor to poll."""
+        return self._end.fileno()
+
+    def read(self) -> Sequence[Note] | None:
+        """Return what has come, or some of it; None when nothing will come any more."""
+        notes: list[Note] = []
+        for _ in range(_MESSAGES):
+            try:
+                received = self._end.recv(_LARGEST)
+            except BlockingIOError:
+                break
+            except OSError:
+                received = b""
+            if not received:
+                self._is_there = self.is_awaited = False
+                return notes or None
+            for said in fates.unpacked(received):
+                if isinstance(said, Note):
+                    notes.append(said)
+                else:
+                    self._is_there, self.is_awaited = not said.gone, False
+                    self.lost += said.lost
+        return notes
+
+    def ask(self) -> None:
+        """Ask to be told when all has been told."""
+        if self._is_there:
+            with contextlib.suppress(OSError):  # it has ended
+                self._end.send(b"?")
+                self.is_awaited = True
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is something to read; False when the time is over first."""
+        poll = select.poll()
+        poll.register(self._end, select.POLLIN)
+        return bool(poll.poll(max(0.0, seconds) * 1000))
 
 
 _EVERYTHING = Selection()
@@ -199,9 +294,10 @@ def _record(
     ring: Ring,
     tracks: Callable[[], Sequence[_Track]],
     ready: Callable[[], None],
-    control: tuple[int, Callable[[], None]] | None = None,
+    heard: Heard | None = None,
+    settle: Callable[[], int] = lambda: 0,
 ) -> None:
-    """Record from a ring until SIGTERM; `control` as `packets` has it."""
+    """Record from a ring until SIGTERM; `heard` as `packets` has it, `settle` returns what is missing."""
     told, tell = os.pipe()
     os.set_blocking(tell, False)
     signal.set_wakeup_fd(tell)
@@ -215,11 +311,12 @@ def _record(
 
     flush()
     ready()
-    for packet in packets(ring, end, told, flush, control):
+    for packet in packets(ring, end, told, flush, heard or {}):
         for track in tracks():
             track.take(packet)
+    untold = settle()
     for track in tracks():
-        track.finish(ring)
+        track.finish(ring, untold)
 
 
 def _arrived(ring: Ring) -> Iterator[Sniffed]:
@@ -234,11 +331,11 @@ def packets(
     end: End,
     told: int,
     pause: Callable[[], None],
-    control: tuple[int, Callable[[], None]] | None = None,
+    heard: Heard | None = None,
 ) -> Iterator[Sniffed]:
     """Yield what comes until the end, however busy the ring is; `pause` is called when all has been read.
 
-    So is what `control` has, whenever its descriptor is readable.
+    So is what is `heard`, by descriptor, whenever that is readable; one that returns False is heard no more.
 
     `told` is the descriptor that becomes readable when the end is known. What came before that is yielded
     whatever the clock says since: the ring cannot hold more than it has blocks.
@@ -246,8 +343,8 @@ def packets(
     poll = select.poll()
     poll.register(ring, select.POLLIN)
     poll.register(told, select.POLLIN)
-    if control is not None:
-        poll.register(control[0], select.POLLIN)
+    for descriptor in heard or ():
+        poll.register(descriptor, select.POLLIN)
     last_block = None
     while last_block is None or ring.blocks < last_block:
         for packet in ring.read():
@@ -257,8 +354,9 @@ def packets(
         pause()
         if end.time_ns is None:
             ready = [descriptor for descriptor, _ in poll.poll()]
-            if control is not None and control[0] in ready:
-                control[1]()
+            for descriptor, hear in (heard or {}).items():
+                if descriptor in ready and hear() is False:
+                    poll.unregister(descriptor)
             continue
         last_block = last_block or ring.blocks + BLOCKS
         if not ring.wait(SILENCE_SECONDS):

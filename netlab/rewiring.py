@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from netlab.kernel import groups, namespace, netlink, relinking
+from netlab.kernel import groups, namespace, netem, netlink, relinking
 from netlab.kernel.netlink import LOOPBACK, RouteSocket
 from netlab.kernel.relinking import GONE, THERE
 from netlab.plan.model import RTO_MIN_MS, Plan, PlannedNode, Port, Switch
-from netlab.plan.names import link_local
-from netlab.plan.segments import ETHERNET_MTU
+from netlab.plan.names import link_local, wire_ends
+from netlab.plan.segments import ETHERNET_MTU, relayed
 from netlab.topology.model import LEAST_MTU_IPV6
 from netlab.wiring import (
     GROUP_SECONDS,
@@ -26,6 +26,9 @@ from netlab.wiring import (
     gateway,
     interface_messages,
     numbered,
+    received_by_netem,
+    sent_by_netem,
+    splice,
 )
 
 
@@ -118,6 +121,11 @@ class _Difference:
         return cls(gone, made, altered)
 
     @property
+    def pairs(self) -> tuple[tuple[int, Port | None, Port], ...]:
+        """What is made and what is altered, with what it was before."""
+        return (*((index, None, port) for index, port in self.made), *self.altered)
+
+    @property
     def touched(self) -> set[str]:
         """The interfaces whose routes the kernel may have forgotten."""
         anew = {port.interface for port in (*self.gone, *(port for _, port in self.made))}
@@ -151,10 +159,12 @@ def rewire(old: PlannedNode | None, new: PlannedNode, place: Place) -> None:
                 for _, port in difference.made:
                     route.offload_off(port.interface)
                 _forget_routes(old, new, difference, route)
-                for index, before, after in difference.altered:
-                    _alter(index, before, after, route, ipv6=ipv6)
+                for index, was, after in difference.altered:
+                    _alter(index, was, after, route, ipv6=ipv6)
                 for index, port in difference.made:
                     route.send(interface_messages(port, index, ipv6=ipv6))
+                for index, before, port in difference.pairs:
+                    netem.impair(route, sent_by_netem(before, port, index))
                 _add_routes(old, new, difference, route)
                 _wait(difference, place, (fabric, route))
 
@@ -169,20 +179,26 @@ def wait_reported(old: PlannedNode | None, new: PlannedNode, namespace_of: int) 
 
 def _recable(difference: _Difference, place: Place, fabric: RouteSocket) -> None:
     """Take away and make cables, and change MTUs on the switch's side."""
-    stale = _present([port.port for port in (*difference.gone, *(port for _, port in difference.made))])
+    touched = (*difference.gone, *(port for _, port in difference.made))
+    stale = _present(name for port in touched for name in (port.port, wire_ends(port.port)[1]))
     fabric.send([relinking.link_remove(index, f"link {name}") for name, index in stale.items()], GONE)
     messages = [
         cable(port, (place.indexes[port.port], index), place.bridges[port.switch], place.node)
         for index, port in difference.made
     ]
     messages += [
-        relinking.link_mtu(place.indexes[after.port], after.mtu or ETHERNET_MTU, f"link {after.port}")
+        relinking.link_mtu(place.indexes[name], after.mtu or ETHERNET_MTU, f"link {name}")
         for _, before, after in difference.altered
         if before.mtu != after.mtu
+        for name in (after.port, *(wire_ends(after.port) if relayed(after) else ()))
     ]
     fabric.send(messages)
     for _, port in difference.made:
         fabric.offload_off(port.port)
+        if relayed(port):
+            splice(port, place.indexes, place.bridges[port.switch], fabric)
+    for _, before, port in difference.pairs:
+        netem.impair(fabric, received_by_netem(before, port, place.indexes[port.port]))
 
 
 def _present(names: Iterable[str]) -> dict[str, int]:

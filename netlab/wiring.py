@@ -6,13 +6,18 @@ engine otherwise. Counterpart: `netlab.kernel.netlink`, the messages.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 from netlab.errors import MachineError
-from netlab.kernel import groups, namespace, netlink
+from netlab.kernel import groups, namespace, netem, netlink
 from netlab.kernel.netlink import FIRST_INDEX, LOOPBACK, Message, RouteSocket, VethEnd
+from netlab.kernel.relinking import THERE
 from netlab.plan.model import RTO_MIN_MS, Plan, PlannedNode, Port, Route
+from netlab.plan.names import wire_ends, wire_macs
+from netlab.plan.segments import by_netem, relayed
 from netlab.topology.model import LEAST_MTU_IPV6
+from netlab.topology.wires import Chance
 
 # The kernel settles a link's state within a second at most, whatever the machine's load.
 LINK_SECONDS = 5.0
@@ -39,6 +44,7 @@ def wire(plan: Plan, fabric: int, namespaces: Mapping[str, int]) -> None:
     ipv6 = check_ipv6(plan)
     with namespace.returning():
         namespace.enter(fabric)
+        check_netem(plan)
         with RouteSocket() as route:
             if ipv6:
                 namespace.write_sysctl(IPV6_DEFAULT, "1", "the fabric")
@@ -63,6 +69,14 @@ def check_ipv6(plan: Plan) -> bool:
     return ipv6
 
 
+def check_netem(plan: Plan) -> None:
+    """Raise MachineError where the kernel has no netem and a wire of the plan is to be it."""
+    for port in plan.ports:
+        if any(chance != Chance() for chance in by_netem(port)):
+            netem.require(f"node {port.node}")
+            return
+
+
 def _build_fabric(plan: Plan, namespaces: Mapping[str, int], route: RouteSocket) -> dict[int, str]:
     """Make switches and links; returns the ports on the switches' side (ifindex → what errors call it)."""
     indexes = fabric_indexes(plan)
@@ -81,6 +95,9 @@ def _build_fabric(plan: Plan, namespaces: Mapping[str, int], route: RouteSocket)
     route.send(messages)
     for port in plan.ports:
         route.offload_off(port.port)
+        if relayed(port):
+            ports |= splice(port, indexes, bridges[port.switch], route)
+        netem.impair(route, received_by_netem(None, port, indexes[port.port]))
     return ports
 
 
@@ -92,6 +109,8 @@ def _configure(node: PlannedNode, *, ipv6: bool) -> None:
         for port in node.ports:
             route.offload_off(port.interface)
         route.send(_node_messages(node, ipv6=ipv6))
+        for ifindex, port in numbered(node):
+            netem.impair(route, sent_by_netem(None, port, ifindex))
         # The node's side too: else its flags say for up to a second that the interface is not running.
         links = {ifindex: f"{port.interface} of {node.name}" for ifindex, port in numbered(node) if port.up}
         route.wait_running(links, LINK_SECONDS)
@@ -110,8 +129,9 @@ def _node_messages(node: PlannedNode, *, ipv6: bool) -> list[Message]:
 
 
 def fabric_indexes(plan: Plan) -> dict[str, int]:
-    """Return the ifindex of each bridge and switch port of a new lab, by its name."""
+    """Return the ifindex of each bridge, switch port and wire's end of a new lab, by its name."""
     names = [*(switch.bridge for switch in plan.switches), *(port.port for port in plan.ports)]
+    names += [name for port in plan.ports if relayed(port) for name in wire_ends(port.port)]
     return {name: FIRST_INDEX + number for number, name in enumerate(names)}
 
 
@@ -121,9 +141,60 @@ def numbered(node: PlannedNode) -> Sequence[tuple[int, Port]]:
 
 
 def cable(port: Port, indexes: tuple[int, int], bridge: int, namespace: int) -> Message:
-    """Make a port's two ends, the node's down; `indexes` are the switch port's ifindex and the node's."""
+    """Make a port's two ends, the node's down; `indexes` are the switch port's ifindex and the node's.
+
+    One that is relayed is no port of the bridge: the other end of its wire is, which `splice` makes.
+    """
     near = VethEnd(port.port, indexes[0], port.port_mac, port.mtu)
-    return netlink.veth_add(near, VethEnd(port.interface, indexes[1], port.mac, port.mtu), bridge, namespace)
+    far = VethEnd(port.interface, indexes[1], port.mac, port.mtu)
+    return netlink.veth_add(near, far, None if relayed(port) else bridge, namespace)
+
+
+def splice(port: Port, indexes: Mapping[str, int], bridge: int, route: RouteSocket) -> dict[int, str]:
+    """Make the pair between a port's wire and its bridge, where the relay's cable ends; it may be there.
+
+    Returns the end that is the bridge's port (ifindex → what errors call it).
+    """
+    ends = [
+        VethEnd(name, indexes[name], mac, port.mtu)
+        for name, mac in zip(wire_ends(port.port), wire_macs(port.port_mac), strict=True)
+    ]
+    fabric = namespace.current()
+    try:
+        inner, outer = ends
+        route.send([netlink.veth_add(outer, inner, bridge, fabric)], THERE)
+    finally:
+        os.close(fabric)
+    route.send([netlink.link_up(inner.ifindex, f"link {inner.name}")])
+    for end in ends:
+        route.offload_off(end.name)
+    return {outer.ifindex: f"link {outer.name}"}
+
+
+def links_of(port: Port, indexes: Mapping[str, int]) -> dict[int, str]:
+    """Return the links by which all of a port in the fabric goes (ifindex → what errors call it)."""
+    names = [port.port, *([wire_ends(port.port)[1]] if relayed(port) else [])]
+    return {indexes[name]: f"link {name}" for name in names}
+
+
+def sent_by_netem(old: Port | None, new: Port, ifindex: int) -> list[Message]:
+    """Return what makes netem do to what a node sends what it is to do, where that differs from before."""
+    what = f"{new.interface} of {new.node}"
+    return _impairments(old, new, 0, (ifindex, what))
+
+
+def received_by_netem(old: Port | None, new: Port, ifindex: int) -> list[Message]:
+    """Return the same for what comes to the node, which leaves by the port."""
+    return _impairments(old, new, 1, (ifindex, f"link {new.port}"))
+
+
+def _impairments(old: Port | None, new: Port, way: int, link: tuple[int, str]) -> list[Message]:
+    index, what = link
+    before, after = (Chance() if port is None else by_netem(port)[way] for port in (old, new))
+    seeds = [port.wire.seed if port and port.wire else None for port in (old, new)]
+    if before == after and (seeds[0] == seeds[1] or after == Chance()):
+        return []
+    return [netem.impairment(index, after, seeds[1], what)]
 
 
 def interface_messages(port: Port, ifindex: int, *, ipv6: bool) -> list[Message]:

@@ -17,14 +17,15 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from netlab.backends.inside import splicing
 from netlab.backends.inside.conversation import signal_group
-from netlab.backends.protocol import PROMPT, Request, check_name
+from netlab.backends.protocol import PROMPT, Request, Rewire, check_name
 from netlab.errors import LabError, TimeLimitError, UsageError
 from netlab.kernel import files, process
 from netlab.plan.changes import Change, compare
@@ -155,6 +156,15 @@ class Session:
                 if child.node not in known:
                     child.signal(signal.SIGKILL)
         return list(comparison.changes)
+
+    def wires(self) -> dict[str, Any]:
+        """Return the cables that there would be; nothing passes them."""
+        self._check()
+        return {"cables": [splicing.described(port, None) for port in self._plan.ports], "lost": 0}
+
+    def wire(self, asked: Rewire) -> list[Change]:
+        """Take the plan with that wire for its own."""
+        return self.apply(splicing.planned(self._plan, asdict(asked)))
 
     def finish(self) -> list[dict[str, Any]]:
         """Write a record in which nothing was seen and nothing counted."""

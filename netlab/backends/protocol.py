@@ -45,6 +45,20 @@ def check_name(name: str) -> None:
         raise UsageError(f"{name!r} cannot be a lab's name", "take up to 64 letters, digits, dots and dashes")
 
 
+@dataclass(frozen=True, slots=True)
+class Rewire:
+    """A wire that is asked for while a lab runs: on which node's cable, and its words.
+
+    `interface` is None where the node has one; `words` are as `netlab.topology.impairing` reads them, none:
+    the wire is taken away; `ways` are of its directions "sent" and "received" those that it is about.
+    """
+
+    node: str
+    words: tuple[str, ...] = ()
+    interface: str | None = None
+    ways: tuple[str, ...] = ("sent", "received")
+
+
 class Running(Protocol):
     """What runs in a node; `fileno` is readable when it has ended."""
 
@@ -102,6 +116,12 @@ class Session(Protocol):
         NetlabError that names the step; the lab is then what it was. Once begun, it comes to one of these
         ends even if the caller goes away; a second one waits for the first.
         """
+
+    def wires(self) -> dict[str, Any]:
+        """Return the lab's `cables`, each with its wire and what that did, and the packets `lost`."""
+
+    def wire(self, asked: Rewire) -> list[Change]:
+        """Give a cable another wire, and return what that changed; raises what `apply` does."""
 
     def finish(self) -> list[dict[str, Any]]:
         """Complete the record; return the services that had ended, with status and last log lines."""

@@ -13,6 +13,7 @@ VERBS = {
     "lab": "netlab.cli.exercises",
     "up": "netlab.cli.detached",
     "apply": "netlab.cli.applying",
+    "wire": "netlab.cli.impairing",
     "down": "netlab.cli.detached",
     "ps": "netlab.cli.detached",
     "exec": "netlab.cli.running",

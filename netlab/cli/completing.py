@@ -43,6 +43,13 @@ def nodes(context: click.Context, _: click.Parameter, incomplete: str) -> list[s
     return []
 
 
+def impairments(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """Complete what a word about a wire begins with."""
+    from netlab.topology.impairing import beginnings
+
+    return _fitting(beginnings(), incomplete)
+
+
 def planned_nodes(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Complete a node of the topology file that stands before it on the line."""
     from netlab.topology import load

@@ -103,23 +103,24 @@ class VethEnd(NamedTuple):
         return _named(self.name, self.mac) + (_number(_IFLA_MTU, self.mtu) if self.mtu else b"")
 
 
-def _attribute(kind: int, data: bytes) -> bytes:
+def attribute(kind: int, data: bytes) -> bytes:
+    """Return an attribute of a message: its length, its kind, what it holds, and padding."""
     size = _ATTRIBUTE.size + len(data)
     return _ATTRIBUTE.pack(size, kind) + data + bytes(-size % 4)
 
 
 def _number(kind: int, value: int) -> bytes:
-    return _attribute(kind, _U32.pack(value))
+    return attribute(kind, _U32.pack(value))
 
 
 def _named(name: str, mac: str) -> bytes:
     hardware = bytes.fromhex(mac.replace(":", ""))
-    return _attribute(_IFLA_IFNAME, name.encode() + b"\0") + _attribute(_IFLA_ADDRESS, hardware)
+    return attribute(_IFLA_IFNAME, name.encode() + b"\0") + attribute(_IFLA_ADDRESS, hardware)
 
 
 def _info(kind: bytes, data: bytes) -> bytes:
-    return _attribute(
-        _IFLA_LINKINFO, _attribute(_IFLA_INFO_KIND, kind + b"\0") + _attribute(_IFLA_INFO_DATA, data)
+    return attribute(
+        _IFLA_LINKINFO, attribute(_IFLA_INFO_KIND, kind + b"\0") + attribute(_IFLA_INFO_DATA, data)
     )
 
 
@@ -132,7 +133,7 @@ _NO_BURSTS = _number(_IFLA_GSO_MAX_SEGS, 1)
 _QUIET = (
     _number(_IFLA_BR_FORWARD_DELAY, 0)
     + _number(_IFLA_BR_STP_STATE, 0)
-    + _attribute(_IFLA_BR_MCAST_SNOOPING, b"\0")
+    + attribute(_IFLA_BR_MCAST_SNOOPING, b"\0")
 )
 _BRIDGE = _info(b"bridge", _QUIET)
 # What it learns it forgets at once: every frame goes to every other port, as a hub's does.
@@ -145,15 +146,16 @@ def bridge_add(name: str, ifindex: int, mac: str, *, learns: bool = True) -> Mes
     return Message(RTM_NEWLINK, _NEW, body, f"bridge {name}")
 
 
-def veth_add(near: VethEnd, far: VethEnd, bridge: int, namespace: int) -> Message:
+def veth_add(near: VethEnd, far: VethEnd, bridge: int | None, namespace: int) -> Message:
     """Make a veth pair: `near` here, up, a port of `bridge` (an ifindex); `far` is born down in `namespace`.
 
-    `namespace` is a descriptor.
+    Without a bridge, `near` is no port of any. `namespace` is a descriptor.
     """
     peer = _LINK.pack(0, 0, far.ifindex, 0, 0) + far.attributes + _ONE_QUEUE + _NO_BURSTS
     peer += _number(_IFLA_NET_NS_FD, namespace)
     body = _LINK.pack(0, 0, near.ifindex, _IFF_UP, _IFF_UP) + near.attributes
-    body += _number(_IFLA_MASTER, bridge) + _ONE_QUEUE + _info(b"veth", _attribute(_VETH_INFO_PEER, peer))
+    body += b"" if bridge is None else _number(_IFLA_MASTER, bridge)
+    body += _ONE_QUEUE + _info(b"veth", attribute(_VETH_INFO_PEER, peer))
     return Message(RTM_NEWLINK, _NEW, body, f"link {near.name}")
 
 
@@ -168,8 +170,8 @@ def link_without_ipv6(ifindex: int, what: str) -> Message:
     A message of its own: the kernel refuses IFLA_AF_SPEC where a link is made, and brings a link up
     before it reads that.
     """
-    mode = _attribute(_IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE)
-    body = _LINK.pack(0, 0, ifindex, 0, 0) + _attribute(_IFLA_AF_SPEC, _attribute(socket.AF_INET6, mode))
+    mode = attribute(_IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE)
+    body = _LINK.pack(0, 0, ifindex, 0, 0) + attribute(_IFLA_AF_SPEC, attribute(socket.AF_INET6, mode))
     return Message(RTM_NEWLINK, NLM_F_REQUEST, body, what)
 
 
@@ -188,11 +190,11 @@ def address_add(
     """
     packed, flags = address.ip.packed, 0 if connected else _IFA_F_NOPREFIXROUTE
     body = _ADDRESS.pack(_FAMILIES[address.version], address.network.prefixlen, 0, 0, ifindex)
-    body += _attribute(_IFA_LOCAL, packed) + _attribute(_IFA_ADDRESS, packed)
+    body += attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed)
     if address.version == 6:
         flags |= _IFA_F_NODAD
     elif address.network.prefixlen < 31:  # RFC 3021: a network of two addresses has no broadcast
-        body += _attribute(_IFA_BROADCAST, address.network.broadcast_address.packed)
+        body += attribute(_IFA_BROADCAST, address.network.broadcast_address.packed)
     body += _number(_IFA_FLAGS, flags)
     return Message(RTM_NEWADDR, _NEW, body, f"address {address} of {what}")
 
@@ -203,13 +205,13 @@ _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 def _route(network: IPv4Network | IPv6Network, protocol: int, scope: int) -> bytes:
     family, length = _FAMILIES[network.version], network.prefixlen
     head = _ROUTE.pack(family, length, 0, 0, _RT_TABLE_MAIN, protocol, scope, _RTN_UNICAST, 0)
-    return head + _attribute(_RTA_DST, network.network_address.packed)
+    return head + attribute(_RTA_DST, network.network_address.packed)
 
 
 def _rto_min(milliseconds: int) -> bytes:
     # TCP heeds this metric only where it is locked.
     locked = _number(_RTAX_LOCK, 1 << _RTAX_RTO_MIN)
-    return _attribute(_RTA_METRICS, locked + _number(_RTAX_RTO_MIN, milliseconds))
+    return attribute(_RTA_METRICS, locked + _number(_RTAX_RTO_MIN, milliseconds))
 
 
 def route_add(ifindex: int, address: IPv4Interface | IPv6Interface, rto_min_ms: int, what: str) -> Message:
@@ -220,7 +222,7 @@ def route_add(ifindex: int, address: IPv4Interface | IPv6Interface, rto_min_ms: 
     network = address.network
     if address.version == 4:
         body = _route(network, _RTPROT_KERNEL, _RT_SCOPE_LINK) + _number(_RTA_OIF, ifindex)
-        body += _attribute(_RTA_PREFSRC, address.ip.packed)
+        body += attribute(_RTA_PREFSRC, address.ip.packed)
     else:
         body = _route(network, _RTPROT_KERNEL, _RT_SCOPE_UNIVERSE) + _number(_RTA_OIF, ifindex)
         body += _number(_RTA_PRIORITY, _IP6_RT_PRIO_ADDRCONF)
@@ -236,7 +238,7 @@ def gateway_add(
 ) -> Message:
     """Make a static route by a gateway, which must be on the link; the metric is that of `route_add`."""
     body = _route(destination, _RTPROT_STATIC, _RT_SCOPE_UNIVERSE) + _number(_RTA_OIF, ifindex)
-    body += _attribute(_RTA_GATEWAY, gateway.packed) + _rto_min(rto_min_ms)
+    body += attribute(_RTA_GATEWAY, gateway.packed) + _rto_min(rto_min_ms)
     return Message(RTM_NEWROUTE, _NEW, body, f"route {destination} by {gateway} of {what}")
 
 

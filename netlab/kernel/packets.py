@@ -10,8 +10,10 @@ import mmap
 import select
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+from netlab.kernel.filters import hear_only
 
 ETH_P_ALL = 3
 _SOL_PACKET = 263
@@ -72,6 +74,10 @@ class Ring:
     def fileno(self) -> int:
         """Return the descriptor to poll: readable when `read` has something."""
         return self._sock.fileno()
+
+    def hear(self, interfaces: Iterable[int]) -> None:
+        """Take the packets of these interfaces, by index, and of no others, from now on."""
+        hear_only(self._sock, interfaces)
 
     def wait(self, seconds: float) -> bool:
         """Wait until there is something to read; False when the time is over first."""

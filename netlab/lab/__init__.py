@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from netlab import backends
-from netlab.backends.protocol import PROMPT, Backend, Lease, Request, Running, Session
+from netlab.backends.protocol import PROMPT, Backend, Lease, Request, Rewire, Running, Session
 from netlab.errors import LabError, ServiceError, TimeLimitError, UsageError
 from netlab.kernel.process import Command
 from netlab.lab.record import Record
@@ -139,6 +139,21 @@ class Lab:
         self.info = self._ask()
         return changes
 
+    def wires(self) -> dict[str, Any]:
+        """Return the lab's `cables`, each with its `wire` and what that `counted`, and what was `lost`."""
+        return self._session.wires()
+
+    def wire(
+        self, node: str, *words: str, interface: str | None = None, ways: Sequence[str] = ("sent", "received")
+    ) -> list[Change]:
+        """Give a node's cable a wire while packets pass, as `wire("web", "loss=5%", "drop 2nd tcp data")`.
+
+        Without words it is taken away. `interface` is wanted where the node has several; `ways` are the
+        directions that it is about. Raises UsageError, or InputError for a step, where that cannot be.
+        """
+        self._known(node)
+        return self._session.wire(Rewire(node, words, interface, tuple(ways)))
+
     def lease(self) -> Lease:
         """Return what becomes readable when the lab has ended."""
         return self._session.lease()
@@ -147,6 +162,8 @@ class Lab:
         """Complete the record; ServiceError where a service had ended before its time."""
         for ended in self._session.finish():
             status = ended["status"]
+            if "how" in ended:
+                raise ServiceError(f"{ended['who']} {ended['how']}", ended["hint"])
             if status is None:  # a container's, whose status is the engine's to know
                 how = "ended"
             elif status < 0:

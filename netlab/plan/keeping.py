@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from netlab.plan.model import Plan
-from netlab.plan.names import IFNAMSIZ
+from netlab.plan.names import IFNAMSIZ, PORT_ROOM
 
 
 def keep_names(old: Plan, new: Plan) -> Plan:
@@ -21,14 +21,14 @@ def keep_names(old: Plan, new: Plan) -> Plan:
     ports = {(port.node, port.interface): port.port for port in old.ports}
     fresh = _Fresh([*bridges.values(), *ports.values()])
     switches = tuple(
-        replace(one, bridge=bridges[one.name] if one.name in bridges else fresh.name(one.bridge))
+        replace(one, bridge=bridges[one.name] if one.name in bridges else fresh.name(one.bridge, IFNAMSIZ))
         for one in new.switches
     )
     nodes = tuple(
         replace(
             node,
             ports=tuple(
-                replace(port, port=ports.get((port.node, port.interface)) or fresh.name(port.port))
+                replace(port, port=ports.get((port.node, port.interface)) or fresh.name(port.port, PORT_ROOM))
                 for port in node.ports
             ),
         )
@@ -43,11 +43,11 @@ class _Fresh:
     def __init__(self, taken: Iterable[str]) -> None:
         self._taken = set(taken)
 
-    def name(self, wanted: str) -> str:
+    def name(self, wanted: str, room: int) -> str:
         number, name = 0, wanted
         while name in self._taken:
             number += 1
             tail = f"~{number}"
-            name = wanted.partition("~")[0][: IFNAMSIZ - len(tail)] + tail
+            name = wanted.partition("~")[0][: room - len(tail)] + tail
         self._taken.add(name)
         return name

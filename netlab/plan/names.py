@@ -7,6 +7,7 @@ from hashlib import blake2b
 from ipaddress import IPv6Address
 
 IFNAMSIZ = 15  # octets of an interface's name, without the final zero
+PORT_ROOM = IFNAMSIZ - 1  # those of a port's: the ends of its wire have one more
 _WHOLE = 12  # a node's name up to here is its port's: three octets are left for ".12"
 # Names that a network namespace has already, or under which its sysctls already stand.
 _RESERVED = ("lo", "all", "default")
@@ -31,7 +32,7 @@ class InterfaceNames:
             return self._stems[node]
         # A name with a dot cannot be another node's or a bridge's: labels have none.
         whole = f"{self._stems[node]}.{index}"
-        return whole if len(whole) <= IFNAMSIZ else self._unique(whole, IFNAMSIZ)
+        return whole if len(whole) <= PORT_ROOM else self._unique(whole, PORT_ROOM)
 
     def _unique(self, name: str, room: int) -> str:
         """Return the name; one too long or taken is cut and ends in `~1`, `~2`, … (no label has a tilde)."""
@@ -46,6 +47,19 @@ class InterfaceNames:
             self._last[start] = number
         self._taken.add(whole)
         return whole
+
+
+def wire_ends(port: str) -> tuple[str, str]:
+    """Name the second pair of a port that has a wire: the end at the wire, and that at the switch.
+
+    Nothing else has such a name: neither labels nor what is cut off them have these signs.
+    """
+    return f"{port}=", f"{port}+"
+
+
+def wire_macs(port_mac: str) -> tuple[str, str]:
+    """Return the addresses of these ends: locally administered too, and none that `Macs` gives."""
+    return f"06{port_mac[2:]}", f"0a{port_mac[2:]}"
 
 
 class Macs:

@@ -8,8 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.plan.model import RTO_MIN_MS, Plan, PlannedNode, Port
+from netlab.topology.wires import Chance
 
 ETHERNET_MTU = 1500
+
+
+def relayed(port: Port) -> bool:
+    """Whether a port's frames pass a wire in user space, and it is no port of its bridge itself."""
+    return port.wire is not None and port.wire.engine == "user"
+
+
+def by_netem(port: Port) -> tuple[Chance, Chance]:
+    """Return what netem is to do to what a port's node sends, and to what comes to it; mostly, nothing."""
+    if port.wire is None or port.wire.engine != "netem":
+        return Chance(), Chance()
+    return port.wire.sent, port.wire.received
 
 
 def port_rows(plan: Plan) -> list[tuple[str, ...]]:

@@ -11,6 +11,7 @@ from netlab.report.application import application_summary
 from netlab.report.checksum import ip_checksum_ok, transport_checksum_ok
 from netlab.report.connections import Connections
 from netlab.report.dissect import ARP, ICMP, ICMPV6, IPV4, IPV6, TCP, UDP, dissect, dissect_ip
+from netlab.report.fates import WIRE
 from netlab.report.headers import (
     ACK,
     END_OF_OPTIONS,
@@ -36,7 +37,6 @@ from netlab.report.line import NO_FLAGS, Line
 from netlab.report.pcapng import Frame
 
 BROADCAST = "broadcast"
-WIRE = "wire: "  # how the comment of a packet begins that says what a wire did to it
 
 _PROTOCOLS = {
     ICMP: "ICMP", TCP: "TCP", UDP: "UDP", ICMPV6: "ICMPv6",

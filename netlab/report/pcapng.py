@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from netlab.errors import CaptureError, UsageError
+from netlab.report import fates
 
 ETHERNET = 1  # LINKTYPE_ETHERNET
 SNAPLEN = 262144
@@ -129,6 +130,10 @@ class Writer:
         )
         self._write(head + data + padding + options + _LENGTH.pack(total))
 
+    def fate(self, interface: int, note: fates.Note, snap: int | None = None) -> None:
+        """Record what a wire did to a packet; `snap` is how much of packets is recorded here."""
+        self._write(_block(fates.BLOCK, fates.encoded(note, interface, snap)))
+
     def statistics(self, interface: int, time_ns: int, received: int, dropped: int) -> None:
         """Record an interface's counters as they are at `time_ns`; the last ones written count."""
         counters = _encode_options((4, struct.pack("<Q", received)), (5, struct.pack("<Q", dropped)))
@@ -150,14 +155,16 @@ class Writer:
 class Reader:
     """Iterates over the frames of a file, of either byte order and any number of sections.
 
-    `interfaces`, `names`, `statistics` (by index into `interfaces`) and `truncated` are complete once the
-    iteration has ended. What is no pcapng file, or a damaged one, raises CaptureError, which says `label`.
+    `interfaces`, `names`, `statistics` (by index into `interfaces`), `fates` and `truncated` are complete
+    once the iteration has ended. What is no pcapng file, or a damaged one, raises CaptureError, which says
+    `label`.
     """
 
     def __init__(self, file: BinaryIO, label: str = "the capture") -> None:
         self.interfaces: list[Interface] = []
         self.names: dict[str, str] = {}
         self.statistics: dict[int, Statistics] = {}
+        self.fates: list[fates.Fate] = []
         self.truncated = False
         self._file = file
         self._label = label
@@ -190,6 +197,8 @@ class Reader:
                 self._add_names(body)
             elif kind == _STATISTICS:
                 self._add_statistics(body)
+            elif kind == fates.BLOCK and self._is_ours:
+                self._add_fate(body)
         self.truncated = self.truncated or bool(self._unfinished)
 
     def _read(self, size: int) -> bytes:
@@ -308,6 +317,16 @@ class Reader:
         self.statistics[self._first_interface + number] = Statistics(counters.get(4, 0), dropped)
         self._unfinished.discard(self._first_interface + number)
 
+    def _add_fate(self, body: bytes) -> None:
+        fate = fates.decoded(body, self._name) if self._order == "<" else None
+        if fate is None:
+            raise self._damaged("what a wire did cannot be read")
+        self.fates.append(fate)
+
+    def _name(self, number: int) -> str | None:
+        index = self._first_interface + number
+        return self.interfaces[index].name if index < len(self.interfaces) else None
+
     def _options(self, body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
         """Yield code and value of each option (or name record: the same form) up to the end mark."""
         while at + 4 <= len(body):
@@ -333,9 +352,12 @@ def read_capture(path: Path) -> Capture:
 
 
 def capture_of(file: BinaryIO, label: str) -> Capture:
-    """Return all of an open file; CaptureError, which says `label`, where it is unsound."""
+    """Return all of an open file; CaptureError, which says `label`, where it is unsound.
+
+    What wires did to a packet is in its comment.
+    """
     reader = Reader(file, label)
-    frames = tuple(reader)
+    frames = fates.settled(tuple(reader), reader.fates)
     return Capture(frames, tuple(reader.interfaces), reader.names, reader.statistics, reader.truncated)
 
 

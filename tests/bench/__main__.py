@@ -139,6 +139,29 @@ def tcp() -> Iterator[Row]:
     yield Row("a handshake of the endpoint's", said["ours"] / said["scapy"], 0.1, "x", beside)
 
 
+def wire() -> Iterator[Row]:
+    """Compare cables with wires in user space to the same cable without: round trips, packets a second."""
+    said = figures(python("wire.py"))
+    for name, what in WIRES.items():
+        plain, wired = said["none rtt"], said[f"{name} rtt"]
+        if name != "delay":  # which adds what it is asked for
+            beside = f"{wired:.3f} ms; without {plain:.3f} ms"
+            yield Row(f"{what}: added round trip", wired - plain, 0.5, "ms", beside)
+        rate, most = said[f"{name} rate"], said["none rate"]
+        beside = f"without a wire {most:.0f}/s"
+        yield Row(f"{what}: packets a second", rate, 30_000, "/s", beside, least=True)
+        yield Row(f"{what}: lost at 30000/s", said[f"{name} lost"], 0, "")
+
+
+# The wires of wire.py.
+WIRES = {
+    "clear": "wire",
+    "loss": "wire with loss",
+    "delay": "wire that holds 1 ms",
+    "script": "wire with a script",
+}
+
+
 def containers() -> Iterator[Row]:
     """Compare ten containers to the same ones on a native network of their engine's, made as Compose does."""
     samples: dict[str, list[dict[str, float]]] = {"native": [], "netlab": []}
@@ -235,6 +258,7 @@ ROWS: dict[str, Callable[[], Iterator[Row]]] = {
     "running": running,
     "programs": programs,
     "tcp": tcp,
+    "wire": wire,
     "containers": containers,
     "load": loads,
     "peers": peers,

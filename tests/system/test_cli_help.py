@@ -65,7 +65,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def prepare(desk: Desk, line: str) -> None:
     """Let there be a lab where the example needs one, and none where it starts its own."""
     desk.netlab("down", "--all")
-    if re.match(r"netlab (down|ps|exec|shell|scapy|logs|capture|apply)\b", line):
+    if re.match(r"netlab (down|ps|exec|shell|scapy|logs|capture|apply|wire)\b", line):
         desk.up()
 
 
@@ -150,7 +150,7 @@ def told(desk: Desk, *words: str, status: int = 0) -> object:
 def test_every_verb_that_has_json_is_tested() -> None:
     """The tests below cover each verb that takes --json."""
     having = {" ".join(path) for path in PATHS if any("--json" in p.opts for p in command(path).params)}
-    having -= {"image build", "apply"}  # test_image's, test_cli_apply's
+    having -= {"image build", "apply", "wire"}  # test_image's, test_cli_apply's, test_wires'
     assert having == {"up", "ps", "check", "plan", "doctor", "lab list", "lab show", "trace diff"}
 
 

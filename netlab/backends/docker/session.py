@@ -23,7 +23,7 @@ from netlab.backends.docker.containers import FABRIC, PLAN
 from netlab.backends.docker.conversation import Conversation, Running
 from netlab.backends.docker.imagelog import ImageLog
 from netlab.backends.inside import parcel
-from netlab.backends.protocol import Request, check_name
+from netlab.backends.protocol import Request, Rewire, check_name
 from netlab.errors import LabError, NetlabError, UsageError
 from netlab.kernel.process import Command
 from netlab.plan.model import Plan, PlannedNode
@@ -123,6 +123,17 @@ class Session:
             role = "node" if service.engine == "builtin" else containers.IMAGE
             for each in self._engine.containers(lab=self._lab, role=role, node=node.name):
                 self._engine.put(each["Id"], luggage.pack_content(service.content))
+
+    def wires(self) -> dict[str, Any]:
+        """Return the lab's cables, with what their wires did."""
+        return self._ask("wires")
+
+    def wire(self, asked: Rewire) -> list[Change]:
+        """Give a cable another wire."""
+        from netlab.plan.changes import Change
+
+        with contextlib.closing(self._converse({"do": "wire", **asdict(asked)})) as conversation:
+            return [Change(**told) for told in conversation.ask()["changes"]]
 
     def finish(self) -> list[dict[str, Any]]:
         """Complete the record and bring it here."""

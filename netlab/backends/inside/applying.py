@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netlab import rewiring
-from netlab.backends.inside import altering, building, channel, recorder, startup
+from netlab.backends.inside import altering, building, channel, recorder, splicing, startup
 from netlab.backends.inside.altering import Step
 from netlab.backends.inside.ending import end_node
 from netlab.backends.inside.nodes import NodeSpace
@@ -26,9 +26,11 @@ from netlab.errors import InputError, LabError, MachineError, NetlabError, Servi
 from netlab.kernel import namespace, nft, nft_swap
 from netlab.plan.changes import Change, Comparison, compare
 from netlab.plan.model import Plan, PlannedNode, Switch
+from netlab.plan.names import wire_ends
 from netlab.plan.restarts import services_of
+from netlab.plan.segments import relayed
 from netlab.topology.model import HttpService, Service
-from netlab.wiring import check_ipv6, make_namespaces
+from netlab.wiring import check_ipv6, check_netem, links_of, make_namespaces
 
 if TYPE_CHECKING:
     from netlab.backends.inside.supervisor import Supervisor
@@ -89,6 +91,7 @@ def _check(lab: Supervisor, comparison: Comparison) -> None:
     """Raise what can be known beforehand to stand in the way."""
     before = {node.name: node for node in lab.request.plan.nodes}
     check_ipv6(comparison.new)
+    check_netem(comparison.new)
     if not lab.grows:
         _check_containers(before, comparison)
     for node in comparison.new.nodes:
@@ -195,10 +198,13 @@ class _Applying:
         names = [switch.bridge for switch in self.new.switches]
         anew = set(names) - self.lab.indexes.keys()
         for port in self.new.ports:
-            names.append(port.port)
+            own = [port.port, *(wire_ends(port.port) if relayed(port) else ())]
+            names += own
             was = before.get((port.node, port.interface))
             if was is None or rewiring.remade(was, port):
-                anew.add(port.port)
+                anew.update(own)
+            elif not relayed(was):
+                anew.update(own[1:])
         for name in names:
             if name in anew:
                 self.indexes[name] = self.lab.next_index
@@ -269,6 +275,7 @@ class _Applying:
                 lambda: rewiring.set_carrier(self.fabric, gone, on=True),
             )
         yield from self._switches()
+        yield from splicing.step(lab, self.comparison, (self.fabric, self.indexes))
         for node, old, new in self._stay():
             if rewiring.differs(old, new):
                 yield self._rewiring(node, old, new)
@@ -350,11 +357,10 @@ class _Applying:
 
     def _drop(self) -> None:
         """End the nodes that were added."""
-        links = {
-            self.indexes[port.port]: f"link {port.port}"
-            for node in self.added.values()
-            for port in node.plan.ports
-        }
+        links: dict[int, str] = {}
+        for node in self.added.values():
+            for port in node.plan.ports:
+                links |= links_of(port, self.indexes)
         for node in self.added.values():
             end_node(self.lab, node)
         rewiring.remove_links(self.fabric, links)

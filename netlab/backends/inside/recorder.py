@@ -52,10 +52,11 @@ class Files:
         self.made -= names
 
 
-def launch(plan: Plan, out: Path, log: Path) -> tuple[daemons.Daemon, socket.socket]:
+def launch(plan: Plan, out: Path, log: Path, feed: socket.socket) -> tuple[daemons.Daemon, socket.socket]:
     """Start to record every switch port to `capture.pcapng` in `out`, and the file's own captures.
 
-    It is ready when no packet is missed. What comes with it is the way for `follow` and `choose` to tell it.
+    It is ready when no packet is missed. What comes with it is the way for `follow` and `choose` to tell it;
+    `feed`, which is closed here, is its end of the way on which the wires' relay does.
     """
     ours, theirs = channel.pair()
 
@@ -71,14 +72,15 @@ def launch(plan: Plan, out: Path, log: Path) -> tuple[daemons.Daemon, socket.soc
         try:
             with (out / "capture.pcapng").open("wb") as output:
                 control = Control(theirs.fileno(), lambda recording: _hear(recording, theirs, chosen))
-                record(plan, output, begun, chosen.open, control)
+                record(plan, output, begun, chosen.open, control, feed)
         except OSError as error:
             os.write(2, f"{error.filename or 'capture.pcapng'}: {error.strerror}\n".encode())
             return 1
         return 0
 
-    daemon = daemons.launch("the recorder", body, log, [theirs.fileno()])
+    daemon = daemons.launch("the recorder", body, log, [theirs.fileno(), feed.fileno()])
     theirs.close()
+    feed.close()
     return daemon, ours
 
 

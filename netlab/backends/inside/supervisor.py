@@ -25,6 +25,7 @@ from netlab.backends.inside import (
     parcel,
     programs,
     recorder,
+    relaying,
     serving,
     startup,
     trust,
@@ -38,6 +39,7 @@ from netlab.errors import LabError
 from netlab.kernel import process
 from netlab.kernel.netlink import FIRST_INDEX
 from netlab.plan.model import Plan
+from netlab.plan.segments import relayed
 from netlab.wiring import fabric_indexes
 
 LOGS = Path("/run/netlab/logs")
@@ -70,6 +72,7 @@ class Supervisor:
     serving: serving.Services = field(init=False)
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     warm: Warm = field(init=False)
+    wires: relaying.Wires = field(default_factory=lambda: relaying.Wires(LOGS / "relay.log"))
 
     def __post_init__(self) -> None:
         self.warm = Warm(self.request.plan, self.selector)
@@ -96,8 +99,12 @@ class Supervisor:
         startup.give(self.nodes.values())
         starting = []
         if request.out is not None:
-            self.recorder, self.control = recorder.launch(request.plan, request.out, LOGS / "recorder.log")
+            feed, self.wires.feed = channel.pair()
+            log = LOGS / "recorder.log"
+            self.recorder, self.control = recorder.launch(request.plan, request.out, log, feed)
             starting.append(self.recorder)
+        if any(map(relayed, request.plan.ports)):
+            starting.append(self.wires.launch(request.plan, self.indexes))
         around = startup.Surroundings(request.plan, self.logs, request.out)
         self.serving = serving.Services(around)
         served = [(node, service) for node in self.nodes.values() for service in node.plan.services]
@@ -208,6 +215,7 @@ class Supervisor:
         daemon = self.services.pop(pid, None)
         if daemon is None and self.recorder is not None and self.recorder.pid == pid:
             daemon, self.recorder = self.recorder, None
+        daemon = daemon or self.wires.has_ended(pid)
         if daemon is not None and daemon.again is not None and (following := daemon.again(status)):
             self.services[following.pid] = following
             return
@@ -305,12 +313,27 @@ class Supervisor:
         comparison = applying.apply(self, parcel.read(*packed), dry=message["dry"])
         conversation.tell({"changes": applying.told(comparison.changes)})
 
+    def do_wires(self, conversation: Conversation, _: channel.Message, __: list[int]) -> None:
+        """Tell of each cable, and what its wire did."""
+        from netlab.backends.inside import splicing
+
+        conversation.tell(splicing.told(self))
+
+    def do_wire(self, conversation: Conversation, message: channel.Message, _: list[int]) -> None:
+        """Give a node's cable another wire, or none."""
+        from netlab.backends.inside import applying, splicing
+
+        self._node(message)
+        comparison = applying.apply(self, splicing.planned(self.request.plan, message), dry=False)
+        conversation.tell({"changes": applying.told(comparison.changes)})
+
     def do_finish(self, conversation: Conversation, _: channel.Message, __: list[int]) -> None:
         """End services and recording, write what kernels counted, tell what had ended before its time."""
         self._stop_services()
         if self.recorder is not None:
             ending, self.recorder = self.recorder, None
             recorder.finish(ending)
+        self.ended += self.wires.complaints()
         if self.request.out is not None:
             recorder.write_counters(self.nodes.values(), self.request.out)
         conversation.tell({"ended": self.ended})
@@ -351,6 +374,8 @@ VERBS = {
     "logs": Supervisor.do_logs,
     "info": Supervisor.do_info,
     "apply": Supervisor.do_apply,
+    "wires": Supervisor.do_wires,
+    "wire": Supervisor.do_wire,
     "finish": Supervisor.do_finish,
     "stop": Supervisor.do_stop,
 }

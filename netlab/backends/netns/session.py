@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.backends.inside import channel, parcel
 from netlab.backends.inside.supervisor import Supervisor
-from netlab.backends.protocol import Request, check_name
+from netlab.backends.protocol import Request, Rewire, check_name
 from netlab.errors import LabError, TimeLimitError, UsageError
 from netlab.kernel import sandbox
 from netlab.kernel.probes import explain_refusal
@@ -122,6 +122,18 @@ class Session:
         with self._connect() as end, parcel.wrapped(plan) as packed:
             channel.send(end, message, (packed,))
             # As long as the services that it starts may take; the lab's own end is heard.
+            return [Change(**told) for told in _hear(end, patience=None)[0]["changes"]]
+
+    def wires(self) -> dict[str, Any]:
+        """Return the lab's cables, with what their wires did."""
+        return self._ask("wires")
+
+    def wire(self, asked: Rewire) -> list[Change]:
+        """Give a cable another wire."""
+        from netlab.plan.changes import Change
+
+        with self._connect() as end:
+            channel.send(end, {"do": "wire", **asdict(asked)})
             return [Change(**told) for told in _hear(end, patience=None)[0]["changes"]]
 
     def finish(self) -> list[dict[str, Any]]:

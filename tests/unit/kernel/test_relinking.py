@@ -33,6 +33,18 @@ def test_learning_is_what_pyroute2_encodes(ifindex: int, learns: bool) -> None:
     assert relinking.bridge_learning(ifindex, "x", learns=learns).encode(SEQUENCE) == wanted
 
 
+@given(indexes, indexes, st.booleans())
+def test_ports_are_what_pyroute2_encodes(ifindex: int, bridge: int, learns: bool) -> None:
+    """A link becomes a port, or none; a port forgets who is behind it."""
+    for master in (bridge, None):
+        wanted = link(netlink.RTM_NEWLINK, REQUEST, [("IFLA_MASTER", master or 0)], {"index": ifindex})
+        assert relinking.link_master(ifindex, master, "x").encode(SEQUENCE) == wanted
+    data = [("IFLA_BRPORT_LEARNING", int(learns)), ("IFLA_BRPORT_FLUSH", None)]
+    slave = {"attrs": [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", {"attrs": data})]}
+    wanted = link(netlink.RTM_NEWLINK, REQUEST, [("IFLA_LINKINFO", slave)], {"index": ifindex})
+    assert relinking.port_learning(ifindex, "x", learns=learns).encode(SEQUENCE) == wanted
+
+
 @given(indexes, st.ip_addresses())
 def test_neighbours_are_what_pyroute2_encodes(ifindex: int, address: IPv4Address | IPv6Address) -> None:
     """A neighbour is forgotten by its link and its address."""

@@ -18,6 +18,7 @@ from netlab.plan import make_plan
 from netlab.plan.commands import commands
 from netlab.plan.describe import data, text
 from netlab.plan.model import Plan
+from netlab.plan.names import wire_ends, wire_macs
 from netlab.topology import load, parse
 from netlab.topology.model import Topology
 
@@ -108,9 +109,12 @@ def test_names_and_macs_are_unique_and_fit(topology: Topology) -> None:
     plan = make_plan(topology)
     names = fabric_names(plan)
     assert len(set(names)) == len(names)
+    names += [end for port in plan.ports for end in wire_ends(port.port)]
+    assert len(set(names)) == len(names)
     assert all(0 < len(name.encode()) <= 15 for name in names)
     assert not set(names) & {"lo", "all", "default"}
-    assert len(set(macs(plan))) == len(macs(plan))
+    ends = [mac for port in plan.ports for mac in wire_macs(port.port_mac)]
+    assert len({*macs(plan), *ends}) == len(macs(plan)) + len(ends)
     assert all(mac.startswith("02:") and len(mac) == 17 for mac in macs(plan))
 
 

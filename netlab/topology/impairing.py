@@ -1,0 +1,111 @@
+"""A wire from the words of a command line, where `netlab.topology.impairments` reads it from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from netlab.errors import Fault, InputError, Place, UsageError
+from netlab.topology import impairments, values
+from netlab.topology.faults import shown
+from netlab.topology.language import WAY
+from netlab.topology.quantities import Unfit
+from netlab.topology.steps import Misread, parse_step
+from netlab.topology.vocabulary import SEEDS
+from netlab.topology.wires import ACTIONS, ENGINES, Chance, Step, Wire
+
+WAYS = ("sent", "received")
+_LIKE = 'as loss=5%, delay=20ms or "drop 2nd tcp data"'
+
+
+def impaired(before: Wire | None, words: Sequence[str], node: str, ways: Sequence[str] = WAYS) -> Wire:
+    """Return the wire that the words ask for, on a cable of that node.
+
+    A word is a setting, as loss=5%, or belongs to a step: that begins with what is done, and may be one word
+    or several. What is said of both ways is all that the wire then does; what is said of one changes that
+    alone. The seed of before stays. Raises UsageError, or InputError for a step, which shows its place.
+    """
+    settings, steps = _sorted(words)
+    wire = before or Wire()
+    whole = set(ways) == set(WAYS)
+    script = tuple(_step(text, node) for text in steps)
+    engine, seed = settings.pop("engine", wire.engine), settings.pop("seed", None)
+    if engine not in ENGINES:
+        raise UsageError(f"unknown engine {shown(engine)}", values.suggest(engine, ENGINES))
+    chance = _chance(settings)
+    if settings or whole:
+        changed: dict[str, Any] = dict.fromkeys(ways, chance)
+        wire = replace(wire, **changed)
+    made = replace(
+        wire,
+        script=script if script or whole else wire.script,
+        engine=engine,
+        seed=wire.seed if seed is None else _seed(seed),
+    )
+    _check(made)
+    return made
+
+
+def _sorted(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Tell settings from steps, whose words may stand apart."""
+    settings: dict[str, str] = {}
+    steps: list[str] = []
+    is_open = False
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals:
+            if name in settings:
+                raise UsageError(f"{name} is there twice", "write it once")
+            settings[name], is_open = value.strip(), False
+        elif word.split()[:1] and (word.split()[0] in ACTIONS or not is_open):
+            steps.append(word)
+            is_open = True
+        elif steps:
+            steps[-1] += f" {word}"
+    if not settings and not steps:
+        raise UsageError("nothing is said of the wire", f"write what it is to do, {_LIKE}")
+    return settings, steps
+
+
+def _step(text: str, node: str) -> Step:
+    found = parse_step(text, node)
+    if isinstance(found, Misread):
+        place = Place("command line", 1, found.column + 1)
+        raise InputError([Fault(place, found.what, found.hint, text, found.width)])
+    return found
+
+
+def _chance(settings: dict[str, str]) -> Chance:
+    chance = Chance()
+    for name, word in settings.items():
+        if name not in WAY.names:
+            known = (*WAY.names, "seed", "engine")
+            raise UsageError(f"unknown setting {shown(name)}", values.suggest(name, known))
+        found = impairments.with_setting(chance, name, word)
+        if isinstance(found, Unfit):
+            raise UsageError(f"{name}: {found.what}", found.hint)
+        chance = found
+    return chance
+
+
+def _seed(word: str) -> int:
+    if not word.isdecimal() or not SEEDS[0] <= int(word) <= SEEDS[1]:
+        raise UsageError(f"seed: {shown(word)} is none", f"write a number from {SEEDS[0]} to {SEEDS[1]}")
+    return int(word)
+
+
+def _check(wire: Wire) -> None:
+    """Raise UsageError where what is said does not go together."""
+    for chance in (wire.sent, wire.received):
+        if wrong := impairments.check(chance, wire.engine):
+            raise UsageError(
+                f"{wrong[0]}: {wrong[1].what}", wrong[1].hint.replace("write delay:", "write delay=")
+            )
+    if wire.engine == "netem" and wire.script:
+        raise UsageError("netem knows no script: it leaves everything to chance", "leave out engine=netem")
+
+
+def beginnings() -> tuple[str, ...]:
+    """Return what a word of a command line can begin with."""
+    return (*(f"{name}=" for name in (*WAY.names, "seed", "engine")), *ACTIONS)
