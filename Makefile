@@ -28,8 +28,10 @@ help: ## what can be made (this list)
 lab-ports: ## draw a client's port; knock at open ports and at closed ones
 lab-dns: ## ask the lab's DNS server with a crafted UDP query
 lab-headers: ## the headers of UDP and TCP, bit by bit, and their checksums
+lab-udp: ## datagrams that are damaged, lost, overtaken or doubled; who notices
 lab-handshake: ## open, use and close a TCP connection, segment by segment
 lab-close: ## end a connection from either side, from both, by half, by force
+lab-ordering: ## damaged, late, lost, double: TCP puts the page together all the same
 lab-window: ## a window that closes to zero, probes, and the update that opens it
 lab-rst: ## the handshake without the firewall rule: the kernel's RST, caught; other cures
 lab-unfinished: ## what a server does when nobody acknowledges; then the script, finished

@@ -98,7 +98,7 @@ class Connection:
             self.early[start] = data
         while len(self.page) in self.early:
             self.page += self.early.pop(len(self.page))
-        if len(self.page) > start + len(data):
+        if start == due and len(self.page) > start + len(data):
             self.story.append(f"{what}: the gap is closed. Now {len(self.page)} is next.")
         if tcp.flags.F:
             self.end = start + len(data)

@@ -11,7 +11,7 @@ from netlab.tcp.settings import Settings
 SPACE = 2**32
 SEGMENT = 1460 - 12  # timestamps take 12 bytes of each
 ROOM = Settings(receive_buffer=8 * SEGMENT, delayed_ack=0)  # as client.py, it acknowledges each segment
-acks: list[int] = []  # the first one is our GET's, and names the page's first byte
+acks: list[int] = []  # the first one goes with our GET, and names the page's first byte
 story: list[str] = []  # told in the end: a server does not wait for a slow terminal
 
 

@@ -16,7 +16,7 @@ LEAST_WAIT = 900  # ms, before client asks again
 
 @dataclass(frozen=True)
 class Datagram:
-    """A DNS message over UDP as its sender has sent it, at `time` in ms; `fate` says what the wire made of it.
+    """A DNS message over UDP as its sender has sent it, at `time` in ms; `fate`: what the wire made of it.
 
     `sum` says whether its checksum is right; None: it has none.
     """
@@ -128,7 +128,7 @@ def judge_order(queries: list[Datagram], replies: list[Datagram]) -> list[tuple[
         ),
         (
             arrived == len(replies) > 0,
-            f"That is all: {arrived} queries arrived and seemed intact, and dns has sent {len(replies)} replies.",
+            f"All in all {arrived} queries arrived and seemed intact; dns has sent {len(replies)} replies.",
         ),
     ]
 

@@ -30,7 +30,10 @@ from netlab.report.pcapng import Frame, Writer, read_capture
 from netlab.topology.model import ExecService, Service
 from tests.system.shipped import SEED, Runs, netlab, run_lab
 
-LABS = ("ports", "dns", "headers", "handshake", "close", "window", "rst", "unfinished")
+LABS = (
+    *("ports", "dns", "headers", "udp", "handshake"),
+    *("close", "ordering", "window", "rst", "unfinished"),
+)
 SPACE = 2**32
 LAST_PORT = 65535
 # Lab → the labs in whose records all of its own is found, too.
@@ -136,6 +139,32 @@ def test_rst_names_the_culprit(runs: Runs) -> None:
     assert "RST from 10.0.0.80, the server" in said
     assert "see lab rst" not in said
     assert "So the client's kernel sent the RST: " in said
+
+
+def test_udp_shows_what_comes(runs: Runs) -> None:
+    """Silence where a datagram is lost or damaged, three times; ids in another order, and one twice."""
+    scenes = re.split(r"^\d\. ", runs["udp"][0].stdout.partition("what the record shows")[0], flags=re.MULTILINE)
+    ids = [(re.findall(r"───> id +(\d+)", each), re.findall(r"<─── id +(\d+)", each)) for each in scenes[1:]]
+    assert [each.count("1 s of silence") for each in scenes[1:]] == [0, 0, 1, 0, 1, 1, 0, 0]
+    for sent, heard in (ids[0], ids[1]):
+        assert sent == heard
+    assert (len(ids[2][0]), ids[2][1]) == (1, [])
+    assert int(ids[3][0][0]) ^ int(ids[3][1][0]) == 0x100
+    for sent, heard in (ids[4], ids[5]):
+        assert sent == heard * 2
+    assert ids[6][0] == ids[6][1][::-1]
+    assert ids[7][0] * 2 == ids[7][1]
+
+
+def test_ordering_tells_what_was_made_good(runs: Runs) -> None:
+    """The GET is sent again; what is early is kept, damaged or double dropped; the page is whole."""
+    said = runs["ordering"][0].stdout
+    assert "   1.0 s without an ACK of our GET: sent again\n" in said
+    assert said.count(", too early: kept. We say once more: 5840 is next.\n") == 2
+    assert said.count(": the gap is closed. ") == 3
+    assert said.count(", damaged: b'!ACK: the client say'… Dropped, without a word.\n") == 1
+    assert said.count(", which we have: dropped. ") == 1
+    assert "2. HTTP/1.1 200 OK, 83059 bytes, SHA-256 " in said
 
 
 def test_ports_shows_who_answers(runs: Runs) -> None:
