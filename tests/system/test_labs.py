@@ -143,7 +143,9 @@ def test_rst_names_the_culprit(runs: Runs) -> None:
 
 def test_udp_shows_what_comes(runs: Runs) -> None:
     """Silence where a datagram is lost or damaged, three times; ids in another order, and one twice."""
-    scenes = re.split(r"^\d\. ", runs["udp"][0].stdout.partition("what the record shows")[0], flags=re.MULTILINE)
+    scenes = re.split(
+        r"^\d\. ", runs["udp"][0].stdout.partition("what the record shows")[0], flags=re.MULTILINE
+    )
     ids = [(re.findall(r"───> id +(\d+)", each), re.findall(r"<─── id +(\d+)", each)) for each in scenes[1:]]
     assert [each.count("1 s of silence") for each in scenes[1:]] == [0, 0, 1, 0, 1, 1, 0, 0]
     for sent, heard in (ids[0], ids[1]):
