@@ -261,11 +261,11 @@ def test_ends_of_a_wire_say_nothing_themselves(tmp_path: Path) -> None:
     """Whatever comes to them, only nodes answer: with packets of their own MACs."""
     wired = two("{delay: 1 ms}", "{delay: 1 ms}")
     with recorded(wired, tmp_path / "out") as running:
-        running.output("a", ["ping", "-c2", "-i0.2", "ff02::1%eth0"])
+        running.output("a", ["ping", "-c1", "ff02::1%eth0"])
         running.output("a", ["ping", "-c1", "-W1", "10.0.0.77"])
         macs = {port.mac for port in plan(wired).ports}
     frames = read_capture(tmp_path / "out" / "capture.pcapng").frames
-    assert len(frames) >= 5
+    assert len(frames) >= 3
     assert {frame.data[6:12].hex(":") for frame in frames} <= macs
 
 
