@@ -42,19 +42,6 @@ class Wires:
     daemon: daemons.Daemon | None = None
     control: socket.socket | None = None
 
-    def launch(self, plan: Plan, indexes: Mapping[str, int]) -> daemons.Daemon:
-        """Start to carry the frames of a plan's wired ports; it is ready when none is missed."""
-        ours, theirs = channel.pair()
-        feed = self.feed
-        keep = [theirs.fileno(), *([feed.fileno()] if feed is not None else [])]
-
-        def body(ready: daemons.Saying) -> int:
-            return _carry(plan, indexes, (theirs, feed), ready)
-
-        self.daemon, self.control = daemons.launch(WHO, body, self.log, keep), ours
-        theirs.close()
-        return self.daemon
-
     def follow(self, plan: Plan, indexes: Mapping[str, int]) -> None:
         """Let a plan's wires be those that there are, from before their ports carry their first packet.
 
@@ -65,10 +52,27 @@ class Wires:
             with parcel.wrapped(plan) as descriptor:
                 self._ask({"do": "follow", "indexes": wanted}, (descriptor,))
         elif wanted:
-            daemon = self.launch(plan, indexes)
-            daemons.wait_ready({daemon.ready: daemon})
+            self._launch(plan, indexes)
         if not wanted:
             self._stop()
+
+    def _launch(self, plan: Plan, indexes: Mapping[str, int]) -> None:
+        """Start to carry the frames of a plan's wired ports; when this returns, none is missed."""
+        ours, theirs = channel.pair()
+        feed = self.feed
+        keep = [theirs.fileno(), *([feed.fileno()] if feed is not None else [])]
+
+        def body(ready: daemons.Saying) -> int:
+            return _carry(plan, indexes, (theirs, feed), ready)
+
+        daemon = daemons.launch(WHO, body, self.log, keep)
+        theirs.close()
+        try:
+            daemons.wait_ready({daemon.ready: daemon})
+        except LabError:
+            ours.close()
+            raise
+        self.daemon, self.control = daemon, ours
 
     def _stop(self) -> None:
         """End a relay that has nothing to carry."""

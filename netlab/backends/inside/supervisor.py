@@ -39,7 +39,6 @@ from netlab.errors import LabError
 from netlab.kernel import process
 from netlab.kernel.netlink import FIRST_INDEX
 from netlab.plan.model import Plan
-from netlab.plan.segments import relayed
 from netlab.wiring import fabric_indexes
 
 LOGS = Path("/run/netlab/logs")
@@ -103,8 +102,7 @@ class Supervisor:
             log = LOGS / "recorder.log"
             self.recorder, self.control = recorder.launch(request.plan, request.out, log, feed)
             starting.append(self.recorder)
-        if any(map(relayed, request.plan.ports)):
-            starting.append(self.wires.launch(request.plan, self.indexes))
+        self.wires.follow(request.plan, self.indexes)  # first: what a service sends is not to be lost
         around = startup.Surroundings(request.plan, self.logs, request.out)
         self.serving = serving.Services(around)
         served = [(node, service) for node in self.nodes.values() for service in node.plan.services]
