@@ -151,7 +151,11 @@ def _carry(
     control = ends[0].dup()
     feed = Feed(ends[1].dup()) if ends[1] is not None else None
     mtu = max(port.mtu or ETHERNET_MTU for port in plan.ports)
-    relay = Relay(Intake(mtu), feed)
+    try:
+        relay = Relay(Intake(mtu), feed)
+    except OSError as error:
+        os.write(2, f"the kernel gives no memory-mapped packet socket: {error.strerror}\n".encode())
+        return 1
     _follow(relay, plan, indexes)
     ready()
     run(relay, {control.fileno(): lambda: _hear(relay, control)})
