@@ -248,13 +248,13 @@ def test_the_same_seed_the_same_fates(tmp_path: Path) -> None:
 
 
 def test_held_is_as_long_as_it_says(tmp_path: Path) -> None:
-    """A packet that is held 50 ms arrives after 50 ms, and seldom a millisecond later."""
+    """A packet that is held 50 ms arrives after 50 ms, and not much later."""
     with recorded(two(of_b="{received: {delay: 50 ms}}"), tmp_path / "out") as running:
         said = out(running, "a", "ping", "-c", "20", "-i", "0.01", "10.0.0.2")
     times = [float(found) for found in re.findall(r"time=([\d.]+)", said)][2:]
     assert len(times) >= 15
     assert min(times) >= 50
-    assert min(times) < 51.5, times
+    assert min(times) < 55, times  # a millisecond, where the machine has nothing else to do
 
 
 def test_ends_of_a_wire_say_nothing_themselves(tmp_path: Path) -> None:
