@@ -28,7 +28,7 @@ _HEAD = struct.Struct("=IIIHHIIHH4xHHi")  # tpacket2_hdr (32 bytes), then the st
 _AHEAD = 66  # octets of a slot before its frame
 _ETHERNET_AND_TAG = 18
 
-RING_BYTES = 1 << 24
+RING_BYTES = 1 << 25  # half a second of 30,000 packets each, while a busy machine holds the reader up
 _BLOCK_BYTES = 1 << 18
 _LEAST_SLOT = 2048
 

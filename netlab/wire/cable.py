@@ -48,11 +48,12 @@ class Cable:
         way = self._ways[sent]
         is_scripted = self._script.is_for[sent]
         if not (is_scripted or way.dice.is_thrown):
-            time_ns = way.line.arrival(len(frame), now_ns, 0)
-            return _FULL if time_ns is None else Fate(((time_ns, frame),), way.remark)
+            return _untouched(way, frame, now_ns)
         packet = look(frame)
         luck = way.dice.throw(packet, len(frame)) if way.dice.is_thrown else NO_LUCK
         steps = self._script.steps(packet, sent=sent) if is_scripted else _NO_STEPS
+        if not steps and luck == NO_LUCK and not self._held:  # as most are, and it costs a third less
+            return _untouched(way, frame, now_ns)
         treatment = _scripted(steps, frame, packet) if steps else _by_chance(luck, frame)
         return self._carried(way, treatment, packet, luck.jitter, now_ns)
 
@@ -107,6 +108,12 @@ class _Way:
         self.line = Line(chance.rate, round(chance.delay * 1e9))
         self.is_any = self.dice.is_thrown or self.line.delay > 0 or chance.rate is not None
         self.remark = _held(self.line.delay) if self.line.delay else ""
+
+
+def _untouched(way: _Way, frame: bytes, now_ns: int) -> Fate:
+    """Return the fate of a frame that nothing befalls but the line's own delay and rate."""
+    time_ns = way.line.arrival(len(frame), now_ns, 0)
+    return _FULL if time_ns is None else Fate(((time_ns, frame),), way.remark)
 
 
 @dataclass(slots=True, eq=False)

@@ -23,7 +23,8 @@ from netlab.plan import make_plan
 
 RATE = 30000
 SECONDS = 2
-FLOOD = 100_000
+FLOOD = 60_000
+FLOODS = 3
 PINGS = 200
 WIRES = {
     "none": "",
@@ -104,8 +105,9 @@ def measured(name: str) -> dict[str, float]:
             trips = [float(time) for time in re.findall(r"time=([\d.]+)", pings)]
             flood(running, RATE, RATE * SECONDS)
             steady = lost(running)
-            came, seconds = flood(running, 0, FLOOD)
-    return {f"{name} rtt": median(trips), f"{name} rate": came / seconds, f"{name} lost": steady}
+            # The best of some: what else the machine does can only take away.
+            rate = max(came / seconds for came, seconds in (flood(running, 0, FLOOD) for _ in range(FLOODS)))
+    return {f"{name} rtt": median(trips), f"{name} rate": rate, f"{name} lost": steady}
 
 
 def main() -> None:

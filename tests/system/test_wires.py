@@ -425,7 +425,7 @@ FLOOD = (
     + """
 os.kill(pid, signal.SIGSTOP)
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-for _ in range(12000):
+for _ in range(20000):
     sock.sendto(b"?", ("10.0.0.2", 9))
 os.kill(pid, signal.SIGCONT)
 """
@@ -455,7 +455,7 @@ def test_what_a_wire_cannot_carry_is_told(tmp_path: Path) -> None:
         out(running, "a", sys.executable, "-c", FLOOD)
         assert harness.wait_for(lambda: running.wires()["lost"])
         lost = running.wires()["lost"]
-        assert harness.wait_for(lambda: carried(running) + lost >= 12000)
+        assert harness.wait_for(lambda: carried(running) + lost >= 20000)
         with pytest.raises(ServiceError, match=f"the wires' relay lost {lost} packets that came faster"):
             running.finish()
         with pytest.raises(LabError, match="incomplete"):
