@@ -30,10 +30,8 @@ from netlab.report.pcapng import Frame, Writer, read_capture
 from netlab.topology.model import ExecService, Service
 from tests.system.shipped import SEED, Runs, netlab, run_lab
 
-LABS = (
-    *("ports", "dns", "headers", "udp", "handshake"),
-    *("close", "ordering", "window", "rst", "unfinished"),
-)
+LABS = ("ports", "dns", "headers", "udp", "handshake")
+LABS += ("close", "ordering", "window", "rst", "unfinished")
 SPACE = 2**32
 LAST_PORT = 65535
 # Lab → the labs in whose records all of its own is found, too.
