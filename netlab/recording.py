@@ -75,6 +75,7 @@ class Recording:
         self._whole = _Track(Capture(""), output)
         self._chosen: dict[str, _Track] = {}
         self._fates = None if feed is None else _Fates(feed)
+        self._chooses = False
         self.follow(plan, {port.port: socket.if_nametoindex(port.port) for port in plan.ports})
 
     @property
@@ -90,7 +91,8 @@ class Recording:
         for port in plan.ports:
             index = indexes[port.port]
             self._ports[index] = _Port(port.port, _describe(port), port.switch)
-        if any(map(relayed, plan.ports)):
+        self._chooses = self._chooses or any(map(relayed, plan.ports))
+        if self._chooses:
             self.ring.hear(self._ports)  # and not the ends of wires, which the same packets pass
         self._names = plan.names
         for track in self.tracks:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,12 +16,19 @@ RECORD_MARKER = ".netlab-run"
 
 def replace(path: Path, text: str) -> None:
     """Write a file anew, whatever has its name; what that leads to stays as it is. Raises OSError."""
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Give a file that takes the place of another with the end of the block, as `replace` has it."""
     fresh = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(fresh, flags, 0o666)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
         fresh.replace(path)  # rename(2) follows no link, and opens nothing
     except BaseException:
         with contextlib.suppress(OSError):

@@ -169,17 +169,23 @@ def _empty(directory: Path, names: Sequence[str]) -> None:
 
 
 def write_trace(directory: Path) -> Trace:
-    """Write the trace of a run's capture and return it.
+    """Write the trace of a run's capture and return it; what wires did is put into the capture's comments.
 
     Raises CaptureError where there is no capture that can be read, MachineError where the trace cannot
     be written, and, the trace being there all the same, LabError where the capture is not whole.
     """
+    from netlab.report.restating import restate
     from netlab.report.trace import format_trace, trace_of
 
-    told = trace_of(_read_capture(directory), str(directory / _CAPTURE))
+    capture = _read_capture(directory)
+    told = trace_of(capture, str(directory / _CAPTURE))
     path = directory / _TRACE
     try:
         files.replace(path, format_trace(told))
+        if capture.has_notes and not capture.truncated:
+            path = directory / _CAPTURE
+            with files.replacing(path) as file:
+                restate(capture, file)
     except OSError as error:
         raise MachineError(f"{path}: {error.strerror}", "name a place that you may write to") from error
     _check_is_whole(told, directory)

@@ -77,6 +77,7 @@ class Capture:
     names: Mapping[str, str]
     statistics: Mapping[int, Statistics]
     truncated: bool
+    has_notes: bool = False  # of wires, in blocks of the project's own
 
     @property
     def dropped(self) -> int:
@@ -358,7 +359,8 @@ def capture_of(file: BinaryIO, label: str) -> Capture:
     """
     reader = Reader(file, label)
     frames = fates.settled(tuple(reader), reader.fates)
-    return Capture(frames, tuple(reader.interfaces), reader.names, reader.statistics, reader.truncated)
+    about = (tuple(reader.interfaces), reader.names, reader.statistics, reader.truncated)
+    return Capture(frames, *about, has_notes=bool(reader.fates))
 
 
 def _check_is_pcapng(start: bytes, label: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -370,6 +371,15 @@ def test_nothing_is_lost_while_wires_come_and_go(tmp_path: Path) -> None:
     assert len(read_capture(tmp_path / "out" / "capture.pcapng").frames) >= 600
 
 
+def test_what_comes_after_wires_is_recorded(tmp_path: Path) -> None:
+    """A node that is added when the wires have gone is heard like any other."""
+    with recorded(APPLIED[0], tmp_path / "out") as running:
+        running.apply(plan(PLAIN + "  late:\n"))
+        out(running, "late", "ping", "-c1", "-W5", "10.0.0.2")
+    lines = trace(tmp_path / "out")
+    assert any((line.source, line.protocol) == ("late", "ICMP") for line in lines)
+
+
 def test_a_wire_by_name(tmp_path: Path) -> None:
     """What is asked for is refused with a sentence where it cannot be, and listed with what it did."""
     with lab.start(plan(PLAIN)) as running:
@@ -496,6 +506,29 @@ def assert_netem_holds(running: Lab) -> None:
     said = out(running, "a", "ping", "-c3", "-i0.1", "10.0.0.2")
     assert float(re.findall(r"time=([\d.]+)", said)[-1]) >= 40
     assert running.wires()["cables"][1]["counted"] is None
+
+
+@pytest.mark.parametrize("victim", ["supervisor", "relay"])
+def test_a_killed_lab_leaves_nothing_of_its_wires(tmp_path: Path, victim: str) -> None:
+    """Whichever is killed: processes, links and namespaces end with the lab."""
+    file = tmp_path / "wired.yaml"
+    file.write_text(two("{delay: 1 ms}", "{loss: 1%}"))
+    with harness.own(tmp_path, file, "a") as started:
+        started.wait_up()
+        init = harness.init_of(started.pid)
+        relay = [pid for pid in harness.children(init) if b"relay.log" in output_of(pid)]
+        assert len(relay) == 1
+        os.kill(init if victim == "supervisor" else relay[0], signal.SIGKILL)
+        started.process.communicate("")
+        started.footprint.assert_gone()
+
+
+def output_of(pid: int) -> bytes:
+    """Return where a process's output goes."""
+    try:
+        return os.readlink(f"/proc/{pid}/fd/1".encode())  # noqa: PTH115 — bytes
+    except OSError:
+        return b""
 
 
 # -- the command line ------------------------------------------------------------------------------------

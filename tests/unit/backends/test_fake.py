@@ -17,7 +17,7 @@ import pytest
 from netlab import topology
 from netlab.backends import BACKENDS
 from netlab.backends.fake import FakeBackend, Session
-from netlab.backends.protocol import Backend, Request, Running
+from netlab.backends.protocol import Backend, Request, Rewire, Running
 from netlab.errors import LabError, UsageError
 from netlab.kernel.process import Command
 from netlab.lab import Lab
@@ -49,6 +49,18 @@ def session(plan: Plan) -> Iterator[Session]:
     made = FakeBackend().start(Request(plan))
     yield made
     made.close()
+
+
+def test_wires(session: Session) -> None:
+    """They are asked for, listed and taken away, though nothing passes them."""
+    asked = Rewire("far", ("loss=5%", "seed=7"))
+    assert [str(change) for change in session.wire(asked)] == ["far: wire added (loss 5%; seed 7)"]
+    cables = session.wires()["cables"]
+    assert [cable["wire"] is None for cable in cables] == [True, True, True, False]
+    assert cables[-1]["words"] == "loss 5%; seed 7"
+    with pytest.raises(UsageError, match="several interfaces"):
+        session.wire(Rewire("right", ("loss=5%",)))
+    assert [str(change) for change in session.wire(Rewire("far"))] == ["far: wire removed (loss 5%; seed 7)"]
 
 
 def shell(line: str) -> Command:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from netlab.report import fates
 from netlab.report.fates import End, Fate, Note, digest, settled
 from netlab.report.pcapng import Frame, Writer, capture_of
+from netlab.report.restating import restate
 
 MS = 1_000_000
 NOTES = st.builds(
@@ -149,3 +150,27 @@ def test_a_capture_tells_them() -> None:
         capture = capture_of(file, "x")
         assert [one.comment for one in capture.frames] == ["wire: held 1 ms by wire\nwire: dropped by wire"]
         assert not capture.truncated
+
+
+def test_a_capture_stated_anew() -> None:
+    """It has the same packets, in order, names and counters; what wires did stands in comments alone."""
+    file = io.BytesIO()
+    writer = Writer(file)
+    client, web = writer.add_interface("client", "eth0 of node client"), writer.add_interface("web")
+    writer.add_names({"10.0.0.1": "client"})
+    writer.packet(web, 2000, b"two", 100)
+    writer.packet(client, 1000, b"one")
+    writer.fate(client, Note(11, 1000, True, b"one", "dropped by wire"))
+    writer.finish(5000, 7, 3)
+    file.seek(0)
+    before = capture_of(file, "x")
+    assert before.has_notes
+    anew = io.BytesIO()
+    restate(before, anew)
+    anew.seek(0)
+    after = capture_of(anew, "y")
+    assert not after.has_notes
+    assert after.frames == tuple(sorted(before.frames, key=lambda frame: frame.time_ns))
+    assert [frame.comment for frame in after.frames] == ["wire: dropped by wire", ""]
+    assert (after.interfaces, after.names, after.truncated) == (before.interfaces, before.names, False)
+    assert (after.statistics[0].received, after.dropped) == (7, 3)
