@@ -25,8 +25,9 @@ from netlab.lab.record import claim, read_kernel
 from netlab.plan import make_plan
 from netlab.report.compare import compare, load, normalise
 from netlab.report.dissect import dissect
+from netlab.report.frame import Frame
 from netlab.report.headers import FIN, RST, SYN, Icmp, Packet, Tcp, Udp
-from netlab.report.pcapng import Frame, Writer, read_capture
+from netlab.report.pcapng import Writer, read_capture
 from netlab.topology.model import ExecService, Service
 from tests.system.shipped import SEED, Runs, netlab, run_lab
 
