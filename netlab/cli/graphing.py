@@ -44,7 +44,7 @@ def graph_command(topology: Path, form: str | None, out: Path | None) -> None:
     """  # noqa: D301
     from netlab.errors import UsageError
     from netlab.plan import make_plan
-    from netlab.report import graph
+    from netlab.report.formats import FORMATS
     from netlab.topology import load
 
     loaded = load(topology)
@@ -52,7 +52,7 @@ def graph_command(topology: Path, form: str | None, out: Path | None) -> None:
         raise UsageError(f"{out} is the topology itself", "give the drawing another name")
     chosen = form or _drawing(out)
     # Images are an engine's; a drawing of them needs none.
-    drawn = graph.formats()[chosen](make_plan(loaded, backend="docker"))
+    drawn = FORMATS[chosen](make_plan(loaded, backend="docker"))
     if out is None:
         console.say(drawn.rstrip("\n"))
         return

@@ -19,7 +19,8 @@ from netlab.cli import console
 
 if TYPE_CHECKING:
     from netlab.lab import Running
-    from netlab.report.pcapng import Frame, Reader
+    from netlab.report.frame import Frame
+    from netlab.report.pcapng import Reader
 
 _CHUNK = 65536
 

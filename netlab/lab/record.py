@@ -18,7 +18,8 @@ from netlab.errors import CaptureError, LabError, MachineError, NetlabError, Usa
 from netlab.kernel import files
 
 if TYPE_CHECKING:
-    from netlab.report.pcapng import Capture, Frame
+    from netlab.report.frame import Frame
+    from netlab.report.pcapng import Capture
     from netlab.report.trace import Trace
 
 RUNS = Path("runs")

@@ -11,10 +11,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from netlab.report.pcapng import Frame
+from netlab.report.frame import Frame
 
 WIRE = "wire: "  # how a comment begins that says what a wire did to a packet
 BLOCK = 0x80004E4C  # of those that pcapng leaves to everybody's own use

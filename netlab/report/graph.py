@@ -5,7 +5,7 @@ The picture, SVG, is `netlab.report.picture`'s; what stands in the boxes is deci
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from netlab.plan.model import Plan, PlannedNode, Port, Switch
@@ -142,10 +142,3 @@ def _quoted(word: str) -> str:
 def _identifiers(kind: str, names: list[str]) -> Mapping[str, str]:
     """Return a number for each name: some would be keywords of these languages, as `end` or `node`."""
     return {name: f"{kind}{number}" for number, name in enumerate(names)}
-
-
-def formats() -> Mapping[str, Callable[[Plan], str]]:
-    """Return what draws, by format."""
-    from netlab.report.picture import svg
-
-    return {"text": text, "mermaid": mermaid, "dot": dot, "svg": svg}

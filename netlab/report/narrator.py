@@ -12,6 +12,7 @@ from netlab.report.checksum import ip_checksum_ok, transport_checksum_ok
 from netlab.report.connections import Connections
 from netlab.report.dissect import ARP, ICMP, ICMPV6, IPV4, IPV6, TCP, UDP, dissect, dissect_ip
 from netlab.report.fates import WIRE
+from netlab.report.frame import Frame
 from netlab.report.headers import (
     ACK,
     END_OF_OPTIONS,
@@ -34,7 +35,6 @@ from netlab.report.headers import (
 )
 from netlab.report.icmp_names import ICMP_ERRORS, icmp_name
 from netlab.report.line import NO_FLAGS, Line
-from netlab.report.pcapng import Frame
 
 BROADCAST = "broadcast"
 

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from netlab.errors import CaptureError, UsageError
 from netlab.report import fates
+from netlab.report.frame import Frame
 
 ETHERNET = 1  # LINKTYPE_ETHERNET
 SNAPLEN = 262144
@@ -43,17 +44,6 @@ class Interface:
     def nanoseconds(self, high: int, low: int) -> int:
         """Return a timestamp of this interface as nanoseconds since the epoch."""
         return ((high << 32 | low) * 1_000_000_000) // self.ticks + self.offset * 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A packet as recorded: `data` may be shorter than `original_length`, what was on the wire."""
-
-    time_ns: int
-    interface: str
-    data: bytes
-    original_length: int
-    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

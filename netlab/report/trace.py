@@ -12,9 +12,10 @@ from operator import attrgetter
 from pathlib import Path
 
 from netlab.errors import CaptureError, Fault, InputError, Place
+from netlab.report.frame import Frame
 from netlab.report.line import Line, Widths, format_line, parse_line
 from netlab.report.narrator import Narrator, as_word
-from netlab.report.pcapng import ETHERNET, Capture, Frame, read_capture
+from netlab.report.pcapng import ETHERNET, Capture, read_capture
 
 __all__ = [
     "Line",

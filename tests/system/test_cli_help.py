@@ -16,6 +16,7 @@ import pytest
 
 from netlab.cli.app import VERBS, app
 from netlab.kernel.programs import find
+from netlab.lab.catalogue import exercises
 from tests.system import commandline, engines
 from tests.system.commandline import SECONDS, Desk
 from tests.system.harness import wait_for
@@ -289,7 +290,7 @@ def test_words_are_completed(desk: Desk) -> None:
     assert complete(desk, "netlab plan --co") == {"plain,--commands"}
     for verb in ("run", "up", "plan", "lab run"):
         assert complete(desk, f"netlab {verb} --backend ") == {"plain,netns", "plain,docker"}
-    assert complete(desk, "netlab lab run ") == {"plain,dns", "plain,handshake", "plain,rst"}
+    assert complete(desk, "netlab lab run ") == {f"plain,{each.name}" for each in exercises()}
     assert complete(desk, "netlab down ") == {"plain,web"}
     for verb in ("exec", "shell", "logs", "capture", "scapy"):
         assert complete(desk, f"netlab {verb} ") == {"plain,client", "plain,dns", "plain,web"}

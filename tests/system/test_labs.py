@@ -25,15 +25,14 @@ from netlab.lab.record import claim, read_kernel
 from netlab.plan import make_plan
 from netlab.report.compare import compare, load, normalise
 from netlab.report.dissect import dissect
+from netlab.report.frame import Frame
 from netlab.report.headers import FIN, RST, SYN, Icmp, Packet, Tcp, Udp
-from netlab.report.pcapng import Frame, Writer, read_capture
+from netlab.report.pcapng import Writer, read_capture
 from netlab.topology.model import ExecService, Service
 from tests.system.shipped import SEED, Runs, netlab, run_lab
 
-LABS = (
-    *("ports", "dns", "headers", "udp", "handshake"),
-    *("close", "ordering", "window", "rst", "unfinished"),
-)
+LABS = ("ports", "dns", "headers", "udp", "handshake")
+LABS += ("close", "ordering", "window", "rst", "unfinished")
 SPACE = 2**32
 LAST_PORT = 65535
 # Lab → the labs in whose records all of its own is found, too.

@@ -16,8 +16,9 @@ import pytest
 from netlab.lab.catalogue import find
 from netlab.report.compare import load
 from netlab.report.dissect import dissect
+from netlab.report.frame import Frame
 from netlab.report.headers import ACK, FIN, Packet, Tcp, Udp
-from netlab.report.pcapng import Frame, Writer, read_capture
+from netlab.report.pcapng import Writer, read_capture
 
 NETLAB = Path(sys.executable).with_name("netlab")
 SCRIPTS = {"udp": "client.py", "ordering": "client.py", "endpoint": "endpoint.py"}

@@ -51,5 +51,5 @@ def test_a_wheel_runs_the_labs(root: Path, tmp_path: Path) -> None:
     shutil.rmtree(source)
     netlab = elsewhere / "bin" / "netlab"
     assert str(packages) in run(netlab, "lab", "show", "dns", cwd=tmp_path)
-    for lab in ("dns", "handshake", "ports", "rst"):
+    for lab in ("dns", "handshake", "ordering", "ports"):
         assert "recorded in runs/" in run(netlab, "lab", "run", lab, cwd=tmp_path)

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from netlab.errors import InputError, NetlabError, UsageError
 from netlab.report.compare import compare, load, normalise, pair_conversations
+from netlab.report.frame import Frame
 from netlab.report.line import Line
-from netlab.report.pcapng import Frame, Writer
+from netlab.report.pcapng import Writer
 from netlab.report.trace import Trace, format_trace, trace
 
 

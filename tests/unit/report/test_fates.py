@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from netlab.report import fates
 from netlab.report.fates import End, Fate, Note, digest, settled
-from netlab.report.pcapng import Frame, Writer, capture_of
+from netlab.report.frame import Frame
+from netlab.report.pcapng import Writer, capture_of
 from netlab.report.restating import restate
 
 MS = 1_000_000

@@ -12,7 +12,7 @@ import pytest
 
 from netlab.plan import make_plan
 from netlab.plan.model import Plan
-from netlab.report import graph
+from netlab.report.formats import FORMATS
 from netlab.topology import load, parse
 
 TOPOLOGIES = sorted(path.stem for path in (Path(__file__).parents[3] / "topologies").glob("*.yaml"))
@@ -40,18 +40,18 @@ def odd() -> Plan:
 def test_shipped_topologies(name: str, form: str, root: Path, golden: Callable[[str, str], None]) -> None:
     """What stands in the topology's own directory is drawn as it was when someone looked at it."""
     plan = make_plan(load(root / "topologies" / f"{name}.yaml"))
-    golden(f"graphs/{name}.{ENDINGS[form]}", graph.formats()[form](plan))
+    golden(f"graphs/{name}.{ENDINGS[form]}", FORMATS[form](plan))
 
 
 @pytest.mark.parametrize("form", ENDINGS)
 def test_odd_names(form: str, golden: Callable[[str, str], None]) -> None:
     """Names that are words of the formats are names all the same."""
-    golden(f"graphs/odd.{ENDINGS[form]}", graph.formats()[form](odd()))
+    golden(f"graphs/odd.{ENDINGS[form]}", FORMATS[form](odd()))
 
 
 def test_the_picture_is_xml_within_its_bounds() -> None:
     """Every box lies within the picture, and no two overlap."""
-    picture = ElementTree.fromstring(graph.formats()["svg"](odd()))
+    picture = ElementTree.fromstring(FORMATS["svg"](odd()))
     size = [int(picture.attrib[side]) for side in ("width", "height")]
     rectangles = picture.findall("{http://www.w3.org/2000/svg}rect")[1:]
     boxes = [
@@ -73,7 +73,7 @@ def test_graphviz_reads_it() -> None:
     """Graphviz's own parser takes the DOT, and finds as many nodes and edges as the plan has."""
     plan = odd()
     done = subprocess.run(
-        ["dot", "-Tplain"], input=graph.dot(plan), capture_output=True, text=True, check=True, timeout=30
+        ["dot", "-Tplain"], input=FORMATS["dot"](plan), capture_output=True, text=True, check=True, timeout=30
     )
     lines = [line.split(" ", 1)[0] for line in done.stdout.splitlines()]
     assert lines.count("node") == len(plan.nodes) + len(plan.switches)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netlab.report.frame import Frame
 from netlab.report.line import format_line, parse_line
 from netlab.report.narrator import Narrator, as_remark, as_word
-from netlab.report.pcapng import Frame
 
 NAMES = {
     "10.0.0.10": "client",

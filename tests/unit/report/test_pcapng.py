@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlab.errors import NetlabError, UsageError
-from netlab.report.pcapng import Frame, Reader, Statistics, Writer, read_capture
+from netlab.report.frame import Frame
+from netlab.report.pcapng import Reader, Statistics, Writer, read_capture
 
 FRAMES = st.lists(
     st.tuples(st.integers(0, 1), st.integers(0, 2**63), st.binary(max_size=40), st.text(max_size=5)),
