@@ -49,7 +49,7 @@ def main() -> int:
     record = Path(RECORD) if job.out is not None else None
     request = Request(job.plan, record, job.warm)
     make_nodes = partial(_make_nodes, lease)
-    supervisor = Supervisor(request, listener, make_nodes, shown=job.out, grows=False)
+    supervisor = Supervisor(request, grows=False, listener=listener, make_nodes=make_nodes, shown=job.out)
     try:
         if record is not None:
             (record / "logs").mkdir(parents=True)

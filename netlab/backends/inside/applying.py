@@ -13,7 +13,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netlab import rewiring
 from netlab.backends.inside import altering, building, channel, recorder, splicing, startup
@@ -22,6 +22,7 @@ from netlab.backends.inside.ending import end_node
 from netlab.backends.inside.nodes import NodeSpace
 from netlab.backends.inside.restarting import Services
 from netlab.backends.inside.retuning import Parameters
+from netlab.backends.inside.standing import Standing
 from netlab.errors import InputError, LabError, MachineError, NetlabError, ServiceError, UsageError
 from netlab.kernel import namespace, nft, nft_swap
 from netlab.plan.changes import Change, Comparison, compare
@@ -32,9 +33,6 @@ from netlab.plan.segments import relayed
 from netlab.topology.model import HttpService, Service
 from netlab.wiring import check_ipv6, check_netem, links_of, make_namespaces
 
-if TYPE_CHECKING:
-    from netlab.backends.inside.supervisor import Supervisor
-
 MOST_TOLD = 1500  # changes that one message has room for
 _ROOM = channel.LARGEST * 3 // 4  # bytes of a message that changes may take
 _MOST_NAMED = 3
@@ -42,7 +40,7 @@ _NO_RECORD = "not recorded: the lab was started without --out DIR"
 _NEW_START = "end the lab and start it again: netlab down, netlab up"
 
 
-def apply(lab: Supervisor, plan: Plan, *, dry: bool) -> Comparison:
+def apply(lab: Standing, plan: Plan, *, dry: bool) -> Comparison:
     """Make a lab what a plan says, and return what that changed; with `dry`, what it would change.
 
     UsageError where it cannot be changed so while it runs; another NetlabError where a step fails: it names
@@ -56,7 +54,7 @@ def apply(lab: Supervisor, plan: Plan, *, dry: bool) -> Comparison:
     return comparison
 
 
-def _noted(lab: Supervisor, comparison: Comparison) -> Comparison:
+def _noted(lab: Standing, comparison: Comparison) -> Comparison:
     """Note what changes of captures come to in a lab that has no record."""
     if lab.request.out is not None:
         return comparison
@@ -87,7 +85,7 @@ def told(changes: Sequence[Change]) -> list[dict[str, Any]]:
 # -- before anything is touched --------------------------------------------------------------------------
 
 
-def _check(lab: Supervisor, comparison: Comparison) -> None:
+def _check(lab: Standing, comparison: Comparison) -> None:
     """Raise what can be known beforehand to stand in the way."""
     before = {node.name: node for node in lab.request.plan.nodes}
     check_ipv6(comparison.new)
@@ -119,7 +117,7 @@ def _check_containers(before: dict[str, PlannedNode], comparison: Comparison) ->
             raise UsageError(what, _NEW_START)
 
 
-def _check_service(lab: Supervisor, node: PlannedNode, service: Service) -> None:
+def _check_service(lab: Standing, node: PlannedNode, service: Service) -> None:
     """Raise MachineError for a server that is not there, LabError for content that the lab does not see.
 
     What it sees was decided when it started; a container is brought its content.
@@ -138,7 +136,7 @@ def _check_service(lab: Supervisor, node: PlannedNode, service: Service) -> None
 class _Applying:
     """One change of a lab; `indexes` are those that its fabric then has, `fabric` its namespace."""
 
-    lab: Supervisor
+    lab: Standing
     comparison: Comparison
     indexes: dict[str, int] = field(default_factory=dict)
     fabric: int = -1

@@ -9,15 +9,12 @@ import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from netlab.backends.inside.conversation import signal_group
 from netlab.backends.inside.daemons import Daemon
 from netlab.backends.inside.nodes import NodeSpace
+from netlab.backends.inside.standing import Standing
 from netlab.errors import LabError
-
-if TYPE_CHECKING:
-    from netlab.backends.inside.supervisor import Supervisor
 
 _GRACE_SECONDS = 2.0
 _LAST_SECONDS = 10.0
@@ -43,7 +40,7 @@ def end_daemons(daemons: Iterable[Daemon]) -> None:
             os.waitpid(daemon.pid, 0)
 
 
-def end_node(lab: Supervisor, node: NodeSpace) -> None:
+def end_node(lab: Standing, node: NodeSpace) -> None:
     """End every process of a node, and let go of its namespaces; its cables are others' to remove.
 
     Whoever follows its logs sees their last lines, and then the end.

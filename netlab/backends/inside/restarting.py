@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from netlab.backends.inside import daemons
 from netlab.backends.inside.ending import end_daemons
 from netlab.backends.inside.nodes import NodeSpace
 from netlab.backends.inside.serving import Launch
+from netlab.backends.inside.standing import Standing
 from netlab.plan.model import PlannedNode
 from netlab.plan.restarts import needs_restart, services_of
-
-if TYPE_CHECKING:
-    from netlab.backends.inside.supervisor import Supervisor
 
 _Serving: TypeAlias = tuple[NodeSpace, PlannedNode, str]  # a service by its name, with what its node is then
 
@@ -23,7 +21,7 @@ _Serving: TypeAlias = tuple[NodeSpace, PlannedNode, str]  # a service by its nam
 class Services:
     """Those of a lab that differ; `stay` are the nodes in both plans, with what they were and will be."""
 
-    lab: Supervisor
+    lab: Standing
     stay: Sequence[tuple[NodeSpace, PlannedNode, PlannedNode]]
     stopped: list[_Serving] = field(default_factory=list)
     launched: list[Launch] = field(default_factory=list)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netlab.backends.inside.altering import Step
+from netlab.backends.inside.standing import Standing
 from netlab.errors import LabError, UsageError
 from netlab.plan import cables
 from netlab.plan.changes import Comparison
@@ -18,11 +19,8 @@ from netlab.splicing import Splicing
 from netlab.topology.impairing import impaired
 from netlab.topology.wires import Chance, Wire
 
-if TYPE_CHECKING:
-    from netlab.backends.inside.supervisor import Supervisor
 
-
-def step(lab: Supervisor, comparison: Comparison, fabric: tuple[int, Mapping[str, int]]) -> Iterator[Step]:
+def step(lab: Standing, comparison: Comparison, fabric: tuple[int, Mapping[str, int]]) -> Iterator[Step]:
     """Yield what makes a lab's wires those of another plan; `fabric`: its namespace, and ifindexes then."""
     namespace, after = fabric
     before, old, new = lab.indexes, lab.request.plan, comparison.new
@@ -74,7 +72,7 @@ def _chosen(ports: tuple[Port, ...], interface: str | None, node: str) -> Port:
     raise UsageError(f"node {node} has no interface {interface!r}", f"there is {names}")
 
 
-def told(lab: Supervisor) -> dict[str, Any]:
+def told(lab: Standing) -> dict[str, Any]:
     """Return each cable of the lab, with its wire and what that did until now, and how many were lost.
 
     Where the kernel is the wire, or the relay has ended, nobody counts.

@@ -25,7 +25,6 @@ from netlab.backends.inside import (
     parcel,
     programs,
     recorder,
-    relaying,
     serving,
     startup,
     trust,
@@ -33,53 +32,25 @@ from netlab.backends.inside import (
 )
 from netlab.backends.inside.conversation import Conversation, signal_group
 from netlab.backends.inside.nodes import NodeSpace
-from netlab.backends.inside.scripts import Warm
-from netlab.backends.protocol import Request
+from netlab.backends.inside.standing import LOGS, Standing
 from netlab.errors import LabError
 from netlab.kernel import process
 from netlab.kernel.netlink import FIRST_INDEX
 from netlab.plan.model import Plan
 from netlab.wiring import fabric_indexes
 
-LOGS = Path("/run/netlab/logs")
 _NEW_START = "end it, and start it again: netlab down, netlab up"
 LAST_WORDS_SECONDS = 0.2  # for who follows logs to show their last lines
 
 
 @dataclass(slots=True)
-class Supervisor:
-    """The lab from inside; `make_nodes` is its backend's, `shown` the record's directory as a user has it.
+class Supervisor(Standing):
+    """The lab from inside; `make_nodes` is its backend's, `shown` the record's directory as a user has it."""
 
-    `grows`: nodes can be added and removed while it runs, and files given to those that are there.
-    `control` leads to the recorder. `indexes` are those of the fabric's interfaces, by name; `next_index` is
-    one that none of them has had.
-    """
-
-    request: Request
     listener: socket.socket | None = None
     make_nodes: Callable[[Plan], dict[str, NodeSpace]] = building.make_nodes
     shown: Path | None = None
-    grows: bool = True
-    nodes: dict[str, NodeSpace] = field(default_factory=dict)
-    services: dict[int, daemons.Daemon] = field(default_factory=dict)
-    recorder: daemons.Daemon | None = None
-    control: socket.socket | None = None
-    indexes: dict[str, int] = field(default_factory=dict)
-    next_index: int = 0
     ended: list[dict[str, Any]] = field(default_factory=list)
-    conversations: list[Conversation] = field(default_factory=list)
-    serving: serving.Services = field(init=False)
-    selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
-    warm: Warm = field(init=False)
-    wires: relaying.Wires = field(default_factory=lambda: relaying.Wires(LOGS / "relay.log"))
-
-    def __post_init__(self) -> None:
-        self.warm = Warm(self.request.plan, self.selector)
-
-    @property
-    def logs(self) -> Path:
-        """The directory of the services' logs: in the record, if there is one."""
-        return self.request.out / "logs" if self.request.out is not None else LOGS
 
     # -- start ---------------------------------------------------------------------------------
 
@@ -177,13 +148,6 @@ class Supervisor:
         conversation.end.close()
         self.conversations.remove(conversation)
         self.signal_command(conversation, signal.SIGKILL)
-
-    def signal_command(self, conversation: Conversation, number: int) -> None:
-        """Signal the whole session of a command; a script that has not started yet is called off."""
-        if conversation.pid is not None:
-            signal_group(conversation.pid, number)
-        elif conversation.job is not None:
-            self.warm.call_off(conversation, number)
 
     def _reap(self, woken: socket.socket) -> None:
         with contextlib.suppress(BlockingIOError):

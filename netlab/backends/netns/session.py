@@ -280,7 +280,7 @@ def _spawn(
 
 def _supervise(request: Request, owner: socket.socket, listener: socket.socket | None) -> None:
     """Be a lab's PID 1: build it, tell the owner, serve until the owner leaves, or until told to end."""
-    supervisor = Supervisor(request, listener)
+    supervisor = Supervisor(request, listener=listener)
     try:
         supervisor.build()
     except BaseException as error:
