@@ -8,6 +8,7 @@ What no seed can decide is normalised away. It is, with who decides it:
 - ISNs, in that a trace's numbers are relative: a server's kernel. A SYN's own is compared (`isn=`) where its
   port is not a kernel's, because then a seed has drawn it;
 - the value of TCP's timestamps, whether a segment after SYN has them, the IP id, IPv6's flow label: a kernel;
+- whether a segment is remarked on as a duplicate ACK, which needs data under way the other way: the load;
 - what an ICMP error quotes beyond the ends (IP ids), and what an echo carries (`ping` sends its clock).
 
 A trace does not show, and so the comparison does not see: Ethernet addresses (but ARP's answers, and the port
@@ -34,6 +35,7 @@ Flow = tuple[str, str, str]
 
 _QUOTED = re.compile(r"for \S+ > \S+ \S+")  # an ICMP error's remark: the ends of the packet it is about
 _DNS_ID = re.compile(r"^DNS 0x[0-9a-f]{4}")
+_DUPLICATE = re.compile(r"duplicate ACK \d+$")
 _PORT = re.compile(r":(\d+)(?= )")
 _SHOWN = 20  # differences of one direction; hundreds say no more than the first
 
@@ -182,6 +184,8 @@ def _entrance(line: Line) -> str:
 
 def _without_chance(line: Line) -> Line:
     """Return a line that does not tell what a kernel, or a program with a port of its choice, has drawn."""
+    if line.protocol == "TCP":
+        line = replace(line, remarks=tuple(text for text in line.remarks if not _DUPLICATE.match(text)))
     if line.protocol.startswith("ICMP"):
         remarks = [_PORT.sub(_masked, text) if _QUOTED.fullmatch(text) else text for text in line.remarks]
     elif _is_kernels(line.source) or _is_kernels(line.destination):

@@ -12,6 +12,7 @@ import pytest
 from netlab.lab.catalogue import exercises
 from netlab.report.checksum import checksum
 from netlab.report.pcapng import Writer, read_capture
+from netlab.report.trace import trace_of_capture
 from tests.system.harness import NETLAB
 
 pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
@@ -96,9 +97,18 @@ def test_tshark_would_tell_of_what_is_unsound(tmp_path: Path) -> None:
     assert [line.split()[0] for line in unsound(path)] == ["2", "3", "4"]
 
 
-@pytest.mark.parametrize("name", [exercise.name for exercise in exercises()])
+def who_speaks(path: Path) -> set[str]:
+    """Return the nodes that netlab's own trace has for senders of IP packets."""
+    lines = [line for line in trace_of_capture(path).lines if line.protocol != "ARP"]
+    return {line.source.partition(":")[0] for line in lines}
+
+
+@pytest.mark.parametrize("name", [each.name for each in exercises() if each.name != "udp"])
 def test_tshark_reads_the_record_of_a_lab(tmp_path: Path, name: str) -> None:
-    """Every packet of a shipped lab: none malformed, every checksum true, interfaces and hosts named."""
+    """Every packet of a shipped lab: none malformed, every checksum true, interfaces and hosts named.
+
+    Not of lab udp, which sends checksums that are wrong, and zero.
+    """
     argv = [*NETLAB, "lab", "run", name, "--out", str(tmp_path / "run")]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -113,4 +123,4 @@ def test_tshark_reads_the_record_of_a_lab(tmp_path: Path, name: str) -> None:
     # 1 is good: neither bad, 0, nor unverified, 2. An ICMP error has two of IP, its own and the quoted one.
     assert all(ip and tcp + udp and not set(ip + tcp + udp) - set("1,") for _, _, ip, tcp, udp in packets)
     assert all(interface == hosts.split(",")[0] for interface, hosts, *_ in packets)
-    assert {packet[0] for packet in packets} == {"client", "dns" if name == "dns" else "web"}
+    assert {packet[0] for packet in packets} == who_speaks(path)

@@ -61,6 +61,12 @@ def test_another_fate_makes_one() -> None:
     )
 
 
+def test_a_remark_that_interleaving_makes_is_none() -> None:
+    """Whether an ACK is a duplicate depends on what the other direction had under way when it was seen."""
+    there = [replace(TALK[0], remarks=("duplicate ACK 2",)), *TALK[1:]]
+    assert compare(TALK, there).same
+
+
 @given(LINES.filter(bool), LINES.filter(bool))
 def test_everything_else_makes_one(here: list[Line], there: list[Line]) -> None:
     """A law: the comparison calls the same what normalises to the same, and shows a difference otherwise."""

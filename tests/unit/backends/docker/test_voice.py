@@ -96,3 +96,15 @@ def test_images_that_run_on(fabric: Speaker, image: Speaker) -> None:
     image.say(b"listening\n")
     Voice(fabric.pipe).settle({"image x of node y": image.pipe})
     assert image.pipe.fileno() == -1
+
+
+def test_an_image_that_spoke_early(fabric: Speaker, image: Speaker) -> None:
+    """What its program said while the lab was being built is its last word when it ends after that."""
+    voice = Voice(fabric.pipe)
+    image.say(b"no settings found\n")
+    fabric.say(b'{"ready": true}\n')
+    voice.hear("ready", {"image a": image.pipe})
+    image.end()
+    with pytest.raises(ServiceError) as caught:
+        voice.settle({"image a": image.pipe})
+    assert "no settings found" in str(caught.value)
