@@ -6,13 +6,10 @@ from pathlib import Path
 from page import parse
 from stream import SPACE, Stream
 
-from netlab import topology
-from netlab.errors import NetlabError
-from netlab.lab.catalogue import find
+from netlab.lab.proof import judge, served
 from netlab.lab.record import read_kernel, read_packets
 from netlab.report.dissect import dissect
 from netlab.report.headers import ACK, FIN, PSH, RST, SYN, Tcp
-from netlab.topology.model import HttpService
 
 Segment = tuple[str, Tcp, bytes]
 """The switch's port where it came in, which has its sender's name; its header; its data."""
@@ -34,13 +31,6 @@ def most_under_way(segments: list[Segment], first: int) -> int:
             acknowledged = (tcp.acknowledgment - first) % SPACE
         most = max(most, sent - acknowledged)
     return most
-
-
-def served() -> bytes:
-    """Return what the topology's web server has for /."""
-    web = topology.load(find("handshake").topology).node("web")
-    content = next(service.content for service in web.services if isinstance(service, HttpService))
-    return (content / "index.html").read_bytes()
 
 
 def prove(run: Path) -> list[tuple[bool, str]]:
@@ -73,7 +63,7 @@ def prove(run: Path) -> list[tuple[bool, str]]:
         ),
         (most <= syn.window, f"Never more under way than the window of {syn.window}: at most {most} bytes."),
         (
-            body == served(),
+            body == served("handshake"),
             f"The body, put together from the record, is the server's file: {len(body)} bytes.",
         ),
         (at_once or steps[-4:] == end, f"{closing} close it."),
@@ -81,10 +71,6 @@ def prove(run: Path) -> list[tuple[bool, str]]:
 
 
 if __name__ == "__main__":
-    try:
-        claims = prove(Path(sys.argv[1]))
-    except NetlabError as error:
-        sys.exit(str(error))
-    for number, (holds, claim) in enumerate(claims, 1):
-        print(f"{number}. {'yes' if holds else 'NO '}  {claim}")
-    sys.exit(0 if all(holds for holds, _ in claims) else 1)
+    told, proved = judge(prove, sys.argv[1])
+    print(told)
+    sys.exit(not proved)

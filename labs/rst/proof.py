@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from netlab.errors import NetlabError
+from netlab.lab.proof import judge
 from netlab.lab.record import read_kernel, read_packets
 from netlab.report.dissect import dissect
 from netlab.report.headers import ACK, RST, SYN, IPv4, Tcp
@@ -79,12 +79,8 @@ def prove(run: Path) -> list[tuple[bool, str]]:
 
 
 if __name__ == "__main__":
-    try:
-        claims = prove(Path(sys.argv[1]))
-    except NetlabError as error:
-        sys.exit(str(error))
-    for number, (holds, claim) in enumerate(claims, 1):
-        print(f"{number}. {'yes' if holds else 'NO '}  {claim}")
-    if not all(holds for holds, _ in claims):
+    told, proved = judge(prove, sys.argv[1])
+    print(told)
+    if not proved:
         sys.exit("So it is not proved that the client's kernel sent the RST.")
     print("So the client's kernel sent the RST: not the script, not the server, nor anyone between.")
