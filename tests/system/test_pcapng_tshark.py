@@ -13,7 +13,7 @@ from netlab.lab.catalogue import exercises
 from netlab.report.checksum import checksum
 from netlab.report.pcapng import Writer, read_capture
 from netlab.report.trace import trace_of_capture
-from tests.system.harness import NETLAB
+from tests.system.shipped import Runs
 
 pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 
@@ -104,15 +104,12 @@ def who_speaks(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("name", [each.name for each in exercises() if each.name != "udp"])
-def test_tshark_reads_the_record_of_a_lab(tmp_path: Path, name: str) -> None:
+def test_tshark_reads_the_record_of_a_lab(runs: Runs, name: str) -> None:
     """Every packet of a shipped lab: none malformed, every checksum true, interfaces and hosts named.
 
     Not of lab udp, which sends checksums that are wrong, and zero.
     """
-    argv = [*NETLAB, "lab", "run", name, "--out", str(tmp_path / "run")]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    path = tmp_path / "run" / "capture.pcapng"
+    path = runs[name][1] / "capture.pcapng"
     assert unsound(path) == []
     status = "ip.checksum.status", "tcp.checksum.status", "udp.checksum.status"
     wanted = ("frame.interface_name", "ip.src_host", *status)
