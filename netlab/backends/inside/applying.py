@@ -16,28 +16,25 @@ from functools import partial
 from typing import Any
 
 from netlab import rewiring
-from netlab.backends.inside import altering, building, channel, recorder, splicing, startup
+from netlab.backends.inside import altering, building, channel, recorder, refusing, splicing, startup
 from netlab.backends.inside.altering import Step
 from netlab.backends.inside.ending import end_node
 from netlab.backends.inside.nodes import NodeSpace
 from netlab.backends.inside.restarting import Services
 from netlab.backends.inside.retuning import Parameters
 from netlab.backends.inside.standing import Standing
-from netlab.errors import InputError, LabError, MachineError, NetlabError, ServiceError, UsageError
-from netlab.kernel import namespace, nft, nft_swap
+from netlab.errors import InputError, LabError, MachineError, NetlabError, ServiceError
+from netlab.kernel import namespace
 from netlab.plan.changes import Change, Comparison, compare
 from netlab.plan.model import Plan, PlannedNode, Switch
 from netlab.plan.names import wire_ends
-from netlab.plan.restarts import services_of
 from netlab.plan.segments import relayed
-from netlab.topology.model import HttpService, Service
-from netlab.wiring import check_ipv6, check_netem, links_of, make_namespaces
+from netlab.wiring import links_of, make_namespaces
 
 MOST_TOLD = 1500  # changes that one message has room for
 _ROOM = channel.LARGEST * 3 // 4  # bytes of a message that changes may take
 _MOST_NAMED = 3
 _NO_RECORD = "not recorded: the lab was started without --out DIR"
-_NEW_START = "end the lab and start it again: netlab down, netlab up"
 
 
 def apply(lab: Standing, plan: Plan, *, dry: bool) -> Comparison:
@@ -48,7 +45,7 @@ def apply(lab: Standing, plan: Plan, *, dry: bool) -> Comparison:
     """
     comparison = _noted(lab, compare(lab.request.plan, plan))
     comparison.check()
-    _check(lab, comparison)
+    refusing.check(lab, comparison)
     if not dry and comparison.changes:
         _Applying(lab, comparison).run()
     return comparison
@@ -80,53 +77,6 @@ def told(changes: Sequence[Change]) -> list[dict[str, Any]]:
     if rest := len(changes) - len(shown):
         shown.append(asdict(Change("", f"{rest} more", note="there is no room to name them")))
     return shown
-
-
-# -- before anything is touched --------------------------------------------------------------------------
-
-
-def _check(lab: Standing, comparison: Comparison) -> None:
-    """Raise what can be known beforehand to stand in the way."""
-    before = {node.name: node for node in lab.request.plan.nodes}
-    check_ipv6(comparison.new)
-    check_netem(comparison.new)
-    if not lab.grows:
-        _check_containers(before, comparison)
-    for node in comparison.new.nodes:
-        old = before.get(node.name)
-        if (old.nft if old else None) != node.nft:
-            nft.program()
-            if old and lab.nodes[node.name].nft.mingled:
-                raise nft_swap.mingles(node.name)
-        if old and node.provisions.limits.processes != old.provisions.limits.processes:
-            startup.check_processes(replace(lab.nodes[node.name], plan=node))
-        for name, service in services_of(node).items():
-            if old is None or services_of(old).get(name) != service:
-                _check_service(lab, node, service)
-
-
-def _check_containers(before: dict[str, PlannedNode], comparison: Comparison) -> None:
-    """Raise UsageError where containers would have to be made, or to forget files."""
-    if nodes := [change for change in comparison.changes if change.aspect == "node"]:
-        what = f"nodes that are containers cannot be added or removed while the lab runs: {nodes[0]}"
-        raise UsageError(what, _NEW_START)
-    for node in comparison.new.nodes:
-        given = (before[node.name].provisions.files, node.provisions.files)
-        if altering.paths(given[0]) != altering.paths(given[1]):
-            what = f"node {node.name} is a container, whose files can change, but not come and go"
-            raise UsageError(what, _NEW_START)
-
-
-def _check_service(lab: Standing, node: PlannedNode, service: Service) -> None:
-    """Raise MachineError for a server that is not there, LabError for content that the lab does not see.
-
-    What it sees was decided when it started; a container is brought its content.
-    """
-    # Nodes that can be added have the machine's programs, as any other has.
-    lab.serving.require(lab.nodes.get(node.name) or next(iter(lab.nodes.values())), service)
-    if isinstance(service, HttpService) and lab.grows and not service.content.is_dir():
-        what = f"the lab does not see {service.content}, which the http service of {node.name} is to serve"
-        raise LabError(what, f"put it below the directory that the lab was started in, or {_NEW_START}")
 
 
 # -- step by step ----------------------------------------------------------------------------------------
