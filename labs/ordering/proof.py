@@ -139,22 +139,23 @@ def judge_gaps(segments: list[Segment], counted: int) -> list[tuple[bool, str]]:
     late = [one for one in pieces if "reordered by wire" in one.fate]
     lost = [one for one in pieces if "dropped by wire" in one.fate]
     damaged = [one for one in pieces if "corrupted by wire" in one.fate]
-    late_asked = [asked(segments, one) for one in late]
+    counts = [asked(segments, one) for one in late]
     claims = [
         (
             bool(late)
             and not any(again(segments, one) for one in late)
-            and all(0 < number < PATIENCE for number in late_asked),
-            f"A segment is late: {sum(late_asked)} duplicate ACKs ask for it, and web does not send it again.",
+            and all(0 < number < PATIENCE for number in counts),
+            f"A segment is late: {sum(counts)} duplicate ACKs ask for it, and web does not send it again.",
         )
     ]
     for what, those in (("lost", lost), ("damaged", damaged)):
         between = [again(segments, one) for one in those]
         numbers = [asked(segments, one) for one in those]
-        times = [some[-1].time - one.time if some else 0 for some, one in zip(between, those, strict=True)]
+        times = [some[-1].time - one.time for some, one in zip(between, those, strict=True) if some]
         claims.append(
             (
                 bool(those)
+                and all(between)
                 and all(number >= PATIENCE for number in numbers)
                 and all(time < TIMER[0] for time in times),
                 f"A segment is {what}: {sum(numbers)} duplicate ACKs ask for it, and web sends it again.",

@@ -36,3 +36,9 @@ def test_duplicate_acks_are_those_after_the_first(early: bool, duplicates: int) 
     page = segments(lost=40, early=early, duplicates=duplicates)
     holds, said = PROOF["judge_gaps"](page, 1)[2]
     assert (holds, f"{duplicates} duplicate ACKs" in said) == (duplicates == 3, True), said
+
+
+def test_what_is_not_sent_again_is_not_made_good() -> None:
+    """Three duplicate ACKs alone prove nothing: the segment must come again."""
+    page = segments(lost=40, early=True, duplicates=3)[:-1]
+    assert not PROOF["judge_gaps"](page, 1)[2][0]
