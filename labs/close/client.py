@@ -97,7 +97,11 @@ def we_abort(asking: Asking) -> None:
     forged = web.make("R", ahead=1000)
     web.note("───>", forged)
     send(forged, verbose=False)
-    web.wait_until(lambda: web.rows[-1][0] == "<───")
+    if not web.comes(lambda: web.rows[-1][0] == "<───"):
+        web.tell()
+        print(f"   No answer within {WAIT:g} s: it was discarded, or taken.")
+        asking.tell(web, "CLOSED")
+        return
     web.tell()
     asking.tell(web, "ESTABLISHED")
     print("   One with the right number is answered by nobody, and ends it:")

@@ -79,15 +79,20 @@ class Watched(Connection):
         response.begin()
         return response.read()
 
-    def wait_until(self, condition: Callable[[], object]) -> None:
-        """Take segments until the condition holds; ends the script if it never does."""
+    def comes(self, condition: Callable[[], object]) -> bool:
+        """Take segments until the condition holds; return whether it did in time."""
         deadline = time.monotonic() + WAIT
         while not condition():
             if time.monotonic() > deadline:
-                sys.exit(
-                    f"Nothing came for {WAIT:g} s. The last lines of trace.txt show how far it has come."
-                )
+                return False
             self.wait(0.005)
+        return True
+
+    def wait_until(self, condition: Callable[[], object]) -> None:
+        """Take segments until the condition holds; ends the script if it never does."""
+        if not self.comes(condition):
+            self.tell()
+            sys.exit(f"Nothing came for {WAIT:g} s. The last lines of trace.txt show how far it has come.")
 
     def make(self, flags: str, *, ahead: int = 0) -> IP:
         """Make a segment by hand, with the number after what was sent last, or so far ahead of it."""

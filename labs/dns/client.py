@@ -19,7 +19,8 @@ def make_query(name: str) -> Packet:
     question = DNSQR(qname=name, qtype="A")
     print(f"1. The question: which IPv4 address (an A record) has {name}?")
     message = DNS(id=random.randint(0, 65535), rd=1, qd=question)
-    print(f"2. In a DNS message, id {message.id}; rd=1 asks the server to ask others, if it must.")
+    number = f"{message.id} (0x{message.id:04x} in the trace)"
+    print(f"2. In a DNS message, id {number}; rd=1 asks the server to ask others, if it must.")
     datagram = UDP(sport=random.randint(*DYNAMIC_PORTS), dport=53)
     print(f"3. In a UDP datagram, from port {datagram.sport}, drawn from {DYNAMIC_PORTS}, to DNS's own, 53.")
     packet = IP(dst="dns") / datagram / message
@@ -34,7 +35,7 @@ def check(query: Packet, reply: Packet) -> None:
         error = reply.sprintf("%ICMP.type%, %ICMP.code%")
         sys.exit(f"No answer, but ICMP: {error}. Is there a name server at {query[IP].dst}?")
     if reply[DNS].id != query[DNS].id:
-        sys.exit(f"The answer has id {reply[DNS].id}: it is not the answer to our question.")
+        sys.exit(f"The answer has id 0x{reply[DNS].id:04x}: it is not the answer to our question.")
     if reply[DNS].rcode != NO_ERROR:
         sys.exit(f"The server answers: {reply.sprintf('%DNS.rcode%')}")
 

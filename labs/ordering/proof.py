@@ -72,9 +72,26 @@ def again(segments: list[Segment], one: Segment) -> list[Segment]:
     return segments[start + 1 : end + 1]
 
 
+def asked(segments: list[Segment], one: Segment) -> int:
+    """Count client's duplicate ACKs that ask for a segment, from when it was sent until it is sent again.
+
+    Client's first ACK of its number is none of them, and may have come before the segment was sent.
+    """
+    start = segments.index(one)
+    repeated = again(segments, one)
+    end = start + len(repeated) if repeated else len(segments)
+    acks = [at for at, each in enumerate(segments) if is_bare_ack(each, one.seq)]
+    return sum(start < at < end for at in acks[1:])
+
+
+def is_bare_ack(one: Segment, number: int) -> bool:
+    """Tell whether a segment is client's ACK of a number."""
+    return (one.sender, one.flags, one.ack) == ("client", ACK, number)
+
+
 def says(segments: list[Segment], number: int) -> int:
     """Count client's ACKs of a number."""
-    return sum((one.sender, one.flags, one.ack) == ("client", ACK, number) for one in segments)
+    return sum(is_bare_ack(one, number) for one in segments)
 
 
 def boasts(segments: list[Segment]) -> int:
@@ -122,22 +139,23 @@ def judge_gaps(segments: list[Segment], counted: int) -> list[tuple[bool, str]]:
     late = [one for one in pieces if "reordered by wire" in one.fate]
     lost = [one for one in pieces if "dropped by wire" in one.fate]
     damaged = [one for one in pieces if "corrupted by wire" in one.fate]
-    asked = [says(segments, one.seq) - 1 for one in late]
+    counts = [asked(segments, one) for one in late]
     claims = [
         (
             bool(late)
             and not any(again(segments, one) for one in late)
-            and all(0 < number < PATIENCE for number in asked),
-            f"A segment is late: {sum(asked)} duplicate ACKs ask for it, and web does not send it again.",
+            and all(0 < number < PATIENCE for number in counts),
+            f"A segment is late: {sum(counts)} duplicate ACKs ask for it, and web does not send it again.",
         )
     ]
     for what, those in (("lost", lost), ("damaged", damaged)):
         between = [again(segments, one) for one in those]
-        numbers = [says(some, one.seq) - 1 for some, one in zip(between, those, strict=True)]
-        times = [some[-1].time - one.time if some else 0 for some, one in zip(between, those, strict=True)]
+        numbers = [asked(segments, one) for one in those]
+        times = [some[-1].time - one.time for some, one in zip(between, those, strict=True) if some]
         claims.append(
             (
                 bool(those)
+                and all(between)
                 and all(number >= PATIENCE for number in numbers)
                 and all(time < TIMER[0] for time in times),
                 f"A segment is {what}: {sum(numbers)} duplicate ACKs ask for it, and web sends it again.",

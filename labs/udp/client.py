@@ -36,7 +36,7 @@ class Client:
             self.out.send(query)
         for query in queries:
             name, checksum = query[DNSQR].qname.decode(), query[UDP].chksum
-            print(f"   ───> id {query[DNS].id:5}  {name} A?  checksum 0x{checksum:04x}")
+            print(f"   ───> id 0x{query[DNS].id:04x}  {name} A?  checksum 0x{checksum:04x}")
 
     def hear(self, expected: int = 1) -> list[int]:
         """Return the ids of the replies that come: as many as expected, or fewer, if one is late."""
@@ -48,7 +48,7 @@ class Client:
                 print(f"   {WAIT:g} s of silence")
                 break
             addresses = " ".join(record.rdata for record in reply.an if record.type == 1)
-            print(f"   <─── id {reply.id:5}  {reply[DNSQR].qname.decode()} A {addresses}")
+            print(f"   <─── id 0x{reply.id:04x}  {reply[DNSQR].qname.decode()} A {addresses}")
             ids.append(reply.id)
         return ids
 

@@ -102,21 +102,33 @@ def trace_command() -> None:
     metavar="N",
     help="Draw the Nth packet's headers instead, and explain each field.",
 )
-def show_command(capture: Path, number: int | None) -> None:
+@click.option("--numbers", is_flag=True, help="Number the packets, as --headers counts them.")
+def show_command(capture: Path, number: int | None, *, numbers: bool) -> None:
     """Tell the packets of a CAPTURE, a pcapng file or a run's directory, one line each.
 
     \b
     Example:
       netlab trace show runs/dns/capture.pcapng
+      netlab trace show runs/dns --numbers
       netlab trace show runs/dns --headers 3
     """  # noqa: D301
     from netlab.report.trace import format_trace, trace_of_capture
 
     path = capture / "capture.pcapng" if capture.is_dir() else capture
     if number is None:
-        console.say(format_trace(trace_of_capture(path)).rstrip("\n"))
+        text = format_trace(trace_of_capture(path)).rstrip("\n")
+        console.say(_numbered(text) if numbers else text)
     else:
         console.say(_drawn(path, number))
+
+
+def _numbered(text: str) -> str:
+    """Return a trace with the number of its packet before each line that tells one."""
+    rows = text.splitlines()
+    legend = [row for row in rows if row.startswith("#")]
+    width = len(str(len(rows)))
+    packets = rows[len(legend) :]  # all behind the legend
+    return "\n".join([*legend, *(f"{at:>{width}}  {row}" for at, row in enumerate(packets, 1))])
 
 
 def _drawn(path: Path, number: int) -> str:
@@ -135,7 +147,7 @@ def _drawn(path: Path, number: int) -> str:
     drawn = draw(dissect(frame.data, frame.original_length))
     if not drawn:
         what = f"packet {number} is no IP packet: {format_line(line)}"
-        raise UsageError(what, "choose one that has an IP header: netlab trace show tells them all")
+        raise UsageError(what, "choose one that has an IP header: netlab trace show --numbers tells them all")
     return f"{format_line(line)}\n\n{drawn}"
 
 

@@ -33,8 +33,8 @@ HEADER = "# netlab trace 1"  # the number changes when a line's meaning does
 
 _EXPLANATION = (
     "# seconds since the first packet  who > whom  protocol  [TCP flags]  fields  remarks",
-    "# seq and ack count from the SYN of their direction; win and the rest are as in the packet.",
-    "# isn: where a seeded SYN counts from; data: a digest of the payload; df: may not be fragmented.",
+    "# seq and ack count from their direction's SYN (below 0: before it); the rest is as in the packet.",
+    "# isn: where a seeded SYN counts from; data: the payload's digest, not of a DNS id; df: don't fragment.",
 )
 
 

@@ -157,6 +157,25 @@ def test_udp_shows_what_comes(runs: Runs) -> None:
     assert ids[7][0] * 2 == ids[7][1]
 
 
+@pytest.mark.parametrize("name", ["dns", "udp"])
+def test_ids_stand_on_the_screen_as_in_the_trace(runs: Runs, name: str) -> None:
+    """A DNS message that the script shows is found by its id; the worksheet's ids are those of a run."""
+    done, out = runs[name]
+    told = set(re.findall(r"\bid [^;\n]*?(0x[0-9a-f]{4})\b", done.stdout))
+    assert told
+    traced = set(re.findall(r"DNS (0x[0-9a-f]{4})", (out / "trace.txt").read_text()))
+    assert told <= traced
+    assert set(re.findall(r"id (0x[0-9a-f]{4})", find(name).readme.read_text())) <= told
+
+
+def test_the_worksheets_ports_are_those_of_a_run(runs: Runs) -> None:
+    """The ports in lab ports' figure are found in the trace."""
+    figure = re.findall(r"^ +port (\d+)  ───", find("ports").readme.read_text(), re.MULTILINE)
+    text = (runs["ports"][1] / "trace.txt").read_text()
+    assert len(figure) == 4
+    assert all(f"client:{port} > web:" in text for port in figure)
+
+
 def test_ordering_tells_what_was_made_good(runs: Runs) -> None:
     """The GET is sent again; what is early is kept, damaged or double dropped; the page is whole."""
     said = runs["ordering"][0].stdout

@@ -218,6 +218,23 @@ def test_worksheets_name_their_rows(root: Path) -> None:
         assert f"**Hand in** your answers and `runs/{each.name}/`" in text
 
 
+def test_the_tasks_keep_the_evidence() -> None:
+    """What a worksheet's commands record never takes the place of what is handed in.
+
+    No topology has a lab's name, after which `netlab run` would name its record; a lab that is run
+    with arguments leaves its record elsewhere.
+    """
+    names = {each.name for each in exercises()}
+    for each in exercises():
+        assert topology.load(each.topology).name not in names
+        text = " ".join(each.readme.read_text().split())
+        assert f"your evidence, is written by `make lab-{each.name}` alone." in text
+        spoken = re.findall(r"`(make lab-[^`]*)`", text)
+        assert spoken
+        assert not [one for one in spoken if len(one.split()) > 2 and "--out runs/" not in one]
+        assert not re.search(rf"--out runs/({'|'.join(names)})\b", text)
+
+
 def test_the_exercise_has_what_the_file_can_say() -> None:
     """No key of lab.yaml is read and then dropped."""
     assert set(KEYS) <= set(Exercise.__dataclass_fields__)
