@@ -6,6 +6,7 @@ engine otherwise. Counterpart: `netlab.kernel.netlink`, the messages.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 
@@ -16,6 +17,7 @@ from netlab.kernel.relinking import THERE
 from netlab.plan.model import RTO_MIN_MS, Plan, PlannedNode, Port, Route
 from netlab.plan.names import wire_ends, wire_macs
 from netlab.plan.segments import by_netem, relayed
+from netlab.plan.sysctls import SWITCHES
 from netlab.topology.model import LEAST_MTU_IPV6
 from netlab.topology.wires import Chance
 
@@ -48,6 +50,9 @@ def wire(plan: Plan, fabric: int, namespaces: Mapping[str, int]) -> None:
         with RouteSocket() as route:
             if ipv6:
                 namespace.write_sysctl(IPV6_DEFAULT, "1", "the fabric")
+            for key, value in SWITCHES:
+                with contextlib.suppress(MachineError):  # nobody but a wire that truncates would notice
+                    namespace.write_sysctl(key, value, "the fabric")
             ports = _build_fabric(plan, namespaces, route)
             for node in plan.nodes:
                 namespace.enter(namespaces[node.name])

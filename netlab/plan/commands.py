@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from netlab.plan import cables, provisions, segments
 from netlab.plan.model import Plan, PlannedNode, Port, Switch
 from netlab.plan.rules import base_chain
+from netlab.plan.sysctls import SWITCHES
 from netlab.topology.model import ExecService
 
 
@@ -23,6 +24,8 @@ def commands(plan: Plan) -> list[str]:
         "# which sends multicast to every port, as a cheap one does; it is silent in IPv6.",
         f"ip netns add {fabric}",
         f"ip netns exec {fabric} sysctl -w net.ipv6.conf.default.addr_gen_mode=1",
+        f"ip netns exec {fabric} sysctl -e -w "
+        + " ".join(f"{key.removeprefix('-')}={value}" for key, value in SWITCHES),
     ]
     for switch in plan.switches:
         lines += _switch(switch, fabric)

@@ -39,6 +39,13 @@ _OF_THE_VERSION = (("-net.ipv4.tcp_syn_linear_timeouts", "0"),)
 _PROBE_SECONDS = 60
 
 
+# The switches' own: with br_netfilter, which container engines load, a host's rules for IP would see frames
+# on their way through a bridge, and one whose IP packet was cut short would go no further.
+SWITCHES = tuple(
+    (f"-net.bridge.bridge-nf-call-{kind}", "0") for kind in ("iptables", "ip6tables", "arptables")
+)
+
+
 # What makes a router: it forwards, says so when there is a shorter way, and answers each packet that ends in
 # it; Linux would tell a sender at most one a second of these, which is a matter of the moment.
 _ROUTER = (

@@ -269,6 +269,18 @@ def test_ends_of_a_wire_say_nothing_themselves(tmp_path: Path) -> None:
     assert {frame.data[6:12].hex(":") for frame in frames} <= macs
 
 
+def test_a_packet_that_is_cut_short_arrives(tmp_path: Path) -> None:
+    """No switch drops it: the kernel of the node that gets it counts it as truncated."""
+    with recorded(two("{script: [truncate 1st icmp from a to 40]}"), tmp_path / "out") as running:
+        running.output("a", ["ping", "-c1", "-W1", "10.0.0.2"])
+        names, counts = (
+            line.split()
+            for line in out(running, "b", "cat", "/proc/net/netstat").splitlines()
+            if line.startswith("IpExt:")
+        )
+    assert dict(zip(names, counts, strict=True))["InTruncatedPkts"] == "1"
+
+
 # Sends a frame with two VLAN tags, and one as large as the MTU lets it be.
 TAGGED = """
 import socket, sys

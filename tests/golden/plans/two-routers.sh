@@ -5,6 +5,7 @@
 # which sends multicast to every port, as a cheap one does; it is silent in IPv6.
 ip netns add fabric
 ip netns exec fabric sysctl -w net.ipv6.conf.default.addr_gen_mode=1
+ip netns exec fabric sysctl -e -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0 net.bridge.bridge-nf-call-arptables=0
 ip -n fabric link add name br-left address 02:4e:4c:dd:cf:58 type bridge mcast_snooping 0
 ip -n fabric link set dev br-left up
 ip -n fabric link add name br-between address 02:4e:4c:04:6b:0e type bridge mcast_snooping 0 ageing_time 0

@@ -5,6 +5,7 @@
 # which sends multicast to every port, as a cheap one does; it is silent in IPv6.
 ip netns add fabric
 ip netns exec fabric sysctl -w net.ipv6.conf.default.addr_gen_mode=1
+ip netns exec fabric sysctl -e -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0 net.bridge.bridge-nf-call-arptables=0
 ip -n fabric link add name br-lan address 02:4e:4c:28:f6:b1 type bridge mcast_snooping 0
 ip -n fabric link set dev br-lan up
 
