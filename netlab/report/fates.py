@@ -11,12 +11,13 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from typing import NamedTuple
 
 from netlab.report.frame import Frame
 
 WIRE = "wire: "  # how a comment begins that says what a wire did to a packet
 BLOCK = 0x80004E4C  # of those that pcapng leaves to everybody's own use
-# Two readings of the kernel's clock for one packet are less than that apart.
+# What a sender's wire held may come so much sooner than it said: where nothing fits that came before.
 _SLACK_NS = 1_000_000
 _DIGEST = 12
 
@@ -163,16 +164,22 @@ def decoded(body: bytes, name_of: Callable[[int], str | None]) -> Fate | None:
 
 @dataclass(slots=True)
 class _Packet:
-    """A recorded packet, and what is said of it; `met` are the wires' ends that have had their say."""
+    """A recorded packet, and what is said of it."""
 
     frame: Frame
     remarks: list[str] = field(default_factory=list)
     is_told: bool = False
-    met: set[tuple[str, int]] = field(default_factory=set)
+
+
+class _Sight(NamedTuple):
+    """A copy of a packet as it came out of its sender's wire, if there is one."""
+
+    time_ns: int
+    packet: _Packet
 
 
 def settled(frames: Iterable[Frame], fates: Sequence[Fate]) -> tuple[Frame, ...]:
-    """Return the frames with what wires did to each in its comment, a line for each wire.
+    """Return the frames with what wires did to each in its comment, a line for each time.
 
     A sender's wire is heard first: what it let through, and when, is what the others have met.
     """
@@ -181,19 +188,17 @@ def settled(frames: Iterable[Frame], fates: Sequence[Fate]) -> tuple[Frame, ...]
         recorded: dict[tuple[str, bytes], list[_Packet]] = {}
         for packet in packets:
             recorded.setdefault((packet.frame.interface, digest(packet.frame.data)), []).append(packet)
-        seen: dict[bytes, list[tuple[int, int, _Packet]]] = {}
         ordered = sorted(fates, key=lambda fate: fate.time_ns)
-        _settle_sent(recorded, [fate for fate in ordered if fate.sent], seen)
+        seen = _settle_sent(recorded, [fate for fate in ordered if fate.sent])
         _settle_received([fate for fate in ordered if not fate.sent], seen)
     return tuple(_commented(packet) for packet in packets)
 
 
 def _settle_sent(
-    recorded: dict[tuple[str, bytes], list[_Packet]],
-    fates: Sequence[Fate],
-    seen: dict[bytes, list[tuple[int, int, _Packet]]],
-) -> None:
-    """Tell packets what their own node's wire did, and note when each was then seen, as what."""
+    recorded: dict[tuple[str, bytes], list[_Packet]], fates: Sequence[Fate]
+) -> dict[bytes, list[_Sight]]:
+    """Tell packets what their own node's wire did, and return when each was seen then, as what."""
+    seen: dict[bytes, list[_Sight]] = {}
     for fate in fates:
         same = [one for one in recorded.get((fate.interface, fate.frame), ()) if not one.is_told]
         if same:
@@ -201,30 +206,47 @@ def _settle_sent(
             packet.is_told = True
             packet.remarks.append(fate.remark)
             for time_ns, copy in fate.copies:
-                seen.setdefault(copy, []).append((time_ns, id(packet), packet))
+                seen.setdefault(copy, []).append(_Sight(time_ns, packet))
     for (_, own), packets in recorded.items():
         for packet in packets:
             if not packet.is_told:
-                seen.setdefault(own, []).append((packet.frame.time_ns, id(packet), packet))
-    for times in seen.values():
-        times.sort()
+                seen.setdefault(own, []).append(_Sight(packet.frame.time_ns, packet))
+    for sights in seen.values():
+        sights.sort(key=_time)
+    return seen
 
 
-def _settle_received(fates: Sequence[Fate], seen: dict[bytes, list[tuple[int, int, _Packet]]]) -> None:
-    """Tell packets what the wire of a node did on the way to it: the latest of those that look like it."""
+def _settle_received(fates: Sequence[Fate], seen: dict[bytes, list[_Sight]]) -> None:
+    """Tell packets what the wire of a node did on the way to it.
+
+    Of look-alikes it is the latest seen before: the last fate chooses first, and each before it among
+    what came earlier, as nothing overtakes between a sender's wire and a receiver's.
+    """
+    alike: dict[tuple[str, bytes], list[Fate]] = {}
     for fate in fates:
-        times = seen.get(fate.frame, [])
-        at = bisect_right(times, fate.time_ns + _SLACK_NS, key=lambda one: one[0])
-        for when, _, packet in reversed(times[:at]):
-            meeting = (fate.interface, when)
-            if packet.frame.interface != fate.interface and meeting not in packet.met:
-                packet.met.add(meeting)
-                packet.remarks.append(fate.remark)
+        alike.setdefault((fate.interface, fate.frame), []).append(fate)
+    met: list[tuple[int, str, _Packet]] = []
+    for (interface, frame), told in alike.items():
+        sights = [one for one in seen.get(frame, ()) if one.packet.frame.interface != interface]
+        left = len(sights)
+        for fate in reversed(told):
+            at = bisect_right(sights, fate.time_ns, key=_time)
+            if at == 0 and sights and sights[0].time_ns <= fate.time_ns + _SLACK_NS:
+                at = 1
+            left = min(left, at) - 1
+            if left < 0:
                 break
+            met.append((fate.time_ns, fate.remark, sights[left].packet))
+    for _, remark, packet in sorted(met, key=lambda one: one[0]):
+        packet.remarks.append(remark)
+
+
+def _time(sight: _Sight) -> int:
+    return sight.time_ns
 
 
 def _commented(packet: _Packet) -> Frame:
     if not packet.remarks:
         return packet.frame
-    said = dict.fromkeys(f"{WIRE}{remark}" for remark in packet.remarks)
+    said = [f"{WIRE}{remark}" for remark in packet.remarks]
     return replace(packet.frame, comment="\n".join([*filter(None, [packet.frame.comment]), *said]))

@@ -9,7 +9,7 @@ from typing import Any
 from netlab.errors import Fault, InputError, Place, UsageError
 from netlab.topology import impairments, values
 from netlab.topology.faults import shown
-from netlab.topology.language import WAY
+from netlab.topology.language import BURST, WAY
 from netlab.topology.quantities import Unfit
 from netlab.topology.steps import Misread, parse_step
 from netlab.topology.vocabulary import SEEDS
@@ -55,6 +55,9 @@ def _sorted(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     for word in words:
         name, equals, value = word.partition("=")
         if equals:
+            if name == "loss" and value.partition(":")[0] in BURST.names:
+                # A shell has made two words of it.
+                raise UsageError(f"loss: {shown(value)} is no chance", f"write {impairments.QUOTED}")
             if name in settings:
                 raise UsageError(f"{name} is there twice", "write it once")
             settings[name], is_open = value.strip(), False
@@ -78,11 +81,16 @@ def _step(text: str, node: str) -> Step:
 
 def _chance(settings: dict[str, str]) -> Chance:
     chance = Chance()
+    found: Chance | Unfit
     for name, word in settings.items():
         if name not in WAY.names:
             known = (*WAY.names, "seed", "engine")
             raise UsageError(f"unknown setting {shown(name)}", values.suggest(name, known))
-        found = impairments.with_setting(chance, name, word)
+        if name == "loss" and word.startswith("{"):
+            burst = impairments.burst_of(word)
+            found = burst if isinstance(burst, Unfit) else replace(chance, burst=burst)
+        else:
+            found = impairments.with_setting(chance, name, word)
         if isinstance(found, Unfit):
             raise UsageError(f"{name}: {found.what}", found.hint)
         chance = found

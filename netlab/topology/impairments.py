@@ -22,6 +22,7 @@ _STEP = "a step in words, as drop 2nd tcp data"
 _LOSS = "a chance, as 5%, or {enter: 1%, leave: 30%}"
 _LIKE = {"delay": "a time, as 20 ms", "jitter": "a time, as 5 ms", "rate": "a rate, as 1 Mbit/s"}
 _A_CHANCE = "a chance, as 5%"
+QUOTED = "'loss={enter:1%,leave:30%}'"  # as a shell leaves it alone
 
 
 def with_setting(chance: Chance, name: str, word: str) -> Chance | Unfit:
@@ -37,6 +38,27 @@ def with_setting(chance: Chance, name: str, word: str) -> Chance | Unfit:
         return found
     given: dict[str, Any] = {name: found}
     return replace(chance, **({"burst": None} if name == "loss" else {}) | given)
+
+
+def burst_of(word: str) -> Burst | Unfit:
+    """Return loss in bursts as one word says it, {enter: 1%, leave: 30%}, whose blanks may be missing."""
+    hint = f"write {QUOTED}"
+    if not word.endswith("}"):
+        return Unfit(f"{shown(word)} has no end", hint)
+    given: dict[str, float] = {}
+    for part in word[1:-1].split(","):
+        name, _, number = (piece.strip() for piece in part.partition(":"))
+        if name not in BURST.names:
+            return Unfit(f"unknown key {shown(name)}", values.suggest(name, BURST.names))
+        if name in given:
+            return Unfit(f"{name} is there twice", "write it once")
+        found = quantities.chance(number)
+        if isinstance(found, Unfit):
+            return Unfit(f"{name}: {found.what}", found.hint)
+        given[name] = found
+    if missing := [name for name in BURST.required if name not in given]:
+        return Unfit(f"{missing[0]} is missing", hint)
+    return Burst(**given)
 
 
 def check(chance: Chance, engine: str) -> tuple[str, Unfit] | None:

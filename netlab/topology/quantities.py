@@ -84,17 +84,24 @@ def _measured(word: str, units: Collection[str], noun: str, like: str) -> tuple[
 
 
 def chance_words(number: float) -> str:
-    """Say a chance as `chance` reads it."""
-    return f"{number * 100:.10g}%"
+    """Say a chance as `chance` reads it, which is to a millionth of a per cent."""
+    return f"{_plain(number * 100)}%"
 
 
 def time_words(number: float) -> str:
-    """Say a time as `seconds` reads it, in the unit that reads best."""
-    unit = next((one for one in ("s", "ms", "us") if number * TIME_UNITS[one] >= 1), "ms")
-    return f"{number * TIME_UNITS[unit]:.10g} {unit}"
+    """Say a time as `seconds` reads it, in the unit that reads best; to a millionth of a microsecond."""
+    unit = next((one for one in ("s", "ms", "us") if number * TIME_UNITS[one] >= 1), "us" if number else "ms")
+    return f"{_plain(number * TIME_UNITS[unit])} {unit}"
 
 
 def rate_words(number: int) -> str:
     """Say a rate as `bits_a_second` reads it, in the unit that reads best."""
     unit = next((one for one in ("Gbit/s", "Mbit/s") if number >= RATE_UNITS[one]), "kbit/s")
     return f"{number / RATE_UNITS[unit]:.10g} {unit}"
+
+
+def _plain(number: float) -> str:
+    """Return a number with the digits that `_NUMBER` has, and no exponent."""
+    whole, _, rest = f"{number:.6f}".partition(".")
+    rest = rest.rstrip("0")
+    return f"{whole}.{rest}" if rest else whole

@@ -13,6 +13,7 @@ class Line:
 
     def __init__(self, rate: int | None, delay: int) -> None:
         self.delay = delay
+        self.off = 0  # when the last frame that it took is off the sender: what it is held begins there
         self._rate = rate
         self._free = 0  # when the last frame is off the sender
         self._last = 0  # when the last frame arrives
@@ -20,7 +21,8 @@ class Line:
     def arrival(self, length: int, now_ns: int, jitter: int) -> int | None:
         """Return when a frame of that length arrives that is sent now; None where the queue is full.
 
-        None arrives before one that was sent earlier: jitter alone does not reorder.
+        None arrives before one that was sent earlier: jitter alone does not reorder, but holds the next ones
+        for longer.
         """
         off = now_ns
         if self._rate is not None:
@@ -29,5 +31,6 @@ class Line:
                 return None
             off += length * 8_000_000_000 // self._rate
             self._free = off
+        self.off = off
         self._last = max(self._last, off + self.delay + jitter)
         return self._last

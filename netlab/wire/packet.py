@@ -12,7 +12,9 @@ FLAGS = {"fin": FIN, "syn": SYN, "rst": RST, "psh": PSH, "ack": ACK, "urg": URG,
 _ICMP, _TCP, _UDP, _ICMPV6 = 1, 6, 17, 58
 _NAMES = {_ICMP: "icmp", _TCP: "tcp", _UDP: "udp", _ICMPV6: "icmpv6"}
 _FRAGMENT = 44
-_EXTENSIONS = (0, 43, _FRAGMENT, 60)  # RFC 8200, section 4: those that can stand before a transport header
+_AUTHENTICATION = 51  # RFC 4302, section 2.2: its length is in words of 4 bytes, less 2
+# RFC 8200, section 4: those that can stand before a transport header that can be read.
+_EXTENSIONS = (0, 43, _FRAGMENT, _AUTHENTICATION, 60)
 _MOST_EXTENSIONS = 8
 # netlab.plan.model.KERNEL_PORTS, in network byte order: which of them it is, no seed decides.
 _KERNEL_FIRST, _KERNEL_END = b"\x80\x00", b"\xc0\x00"
@@ -24,7 +26,8 @@ class Packet(NamedTuple):
     `flow` is the same in every run for the packets of one conversation in one direction: their protocol,
     their addresses and the lower of their ports, unless it is one that a kernel gives out. `flags` are TCP's.
     `transport`, `payload` and `end` are offsets into the frame; the first two are `end` where there is no
-    such thing. A tuple, and no dataclass, as one is made for every packet.
+    such thing. `is_later`: a fragment that is not the first. A tuple, and no dataclass, as one is made for
+    every packet.
     """
 
     protocol: str
@@ -33,6 +36,7 @@ class Packet(NamedTuple):
     transport: int
     payload: int
     end: int
+    is_later: bool = False
 
     @property
     def has_data(self) -> bool:
@@ -59,7 +63,7 @@ def look(frame: bytes) -> Packet:
 
 
 def _behind_extensions(frame: bytes, number: int, end: int) -> tuple[int, int, bool]:
-    """Return the protocol of an IPv6 packet, the offset of its header, and whether that is there."""
+    """Return the protocol of an IPv6 packet, its header's offset, and False for a later fragment."""
     at = ETHERNET + 40
     for _ in range(_MOST_EXTENSIONS):
         if number not in _EXTENSIONS or at + 8 > end:
@@ -68,9 +72,11 @@ def _behind_extensions(frame: bytes, number: int, end: int) -> tuple[int, int, b
             if frame[at + 2] or frame[at + 3] & 0xF8:
                 return frame[at], at + 8, False
             number, at = frame[at], at + 8
+        elif number == _AUTHENTICATION:
+            number, at = frame[at], at + 8 + frame[at + 1] * 4
         else:
             number, at = frame[at], at + 8 + frame[at + 1] * 8
-    return number, at, at <= end
+    return number, at, True
 
 
 def _carried(frame: bytes, number: int, addresses: bytes, at: int, end: int, whole: bool) -> Packet:
@@ -84,7 +90,7 @@ def _carried(frame: bytes, number: int, addresses: bytes, at: int, end: int, who
         return Packet(name, flow + _port(frame, at), 0, at, at + 8, end)
     if name and whole and at + 8 <= end and number != _TCP:
         return Packet(name, flow, 0, at, at + 8, end)
-    return Packet(name, flow, 0, min(at, end), end, end)
+    return Packet(name, flow, 0, min(at, end), end, end, not whole)
 
 
 def _port(frame: bytes, at: int) -> bytes:

@@ -10,7 +10,7 @@ import gc
 import select
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from typing import Protocol
 
@@ -19,7 +19,8 @@ from netlab.plan.model import Port
 from netlab.plan.names import wire_ends
 from netlab.report.fates import Note
 from netlab.topology.wires import Wire
-from netlab.wire.cable import DROPPED, Cable
+from netlab.wire.cable import Cable
+from netlab.wire.fate import Released
 from netlab.wire.feed import Feed
 
 _ODD_NS = 1_000_000_000  # a frame that seems to be so old, or so early, is so because the clock was set
@@ -77,13 +78,22 @@ class _Cord:
     tallies: tuple[Tally, Tally] = field(init=False)
     mac: bytes = field(init=False)
 
+    came: dict[int, int] = field(default_factory=dict)  # when those held back came, by the epoch
+
     def __post_init__(self) -> None:
         self.mac = bytes.fromhex(self.lead.port.mac.replace(":", ""))
-        self.renew()
+        self.cable, self.tallies = Cable(self.lead.wire, mac=self.mac), (Tally(), Tally())
 
-    def renew(self) -> None:
-        """Begin with the wire as it now is."""
-        self.cable, self.tallies = Cable(self.lead.wire), (Tally(), Tally())
+    def renew(self, before: Wire) -> None:
+        """Begin with the wire as it now is; a direction of which nothing else is said counts on."""
+        wire = self.lead.wire
+        self.cable = Cable(wire, self.cable, self.mac)
+        same = before.script == wire.script and before.seed == wire.seed
+        received, sent = self.tallies
+        self.tallies = (
+            received if same and before.received == wire.received else Tally(),
+            sent if same and before.sent == wire.sent else Tally(),
+        )
 
 
 class Relay:
@@ -125,7 +135,7 @@ class Relay:
                 wire, known.lead = known.lead.wire, lead
                 if wire != lead.wire:
                     self._flush(known)
-                    known.renew()
+                    known.renew(wire)
         self._ends = {}
         for cord in self._cords.values():
             self._ends |= {cord.lead.near: (cord, True), cord.lead.far: (cord, False)}
@@ -133,8 +143,12 @@ class Relay:
 
     def _flush(self, cord: _Cord, now: int | None = None) -> None:
         """Let go of what a cable has held back for long enough, or (`now` None) of all of it."""
-        for sent, frame in cord.cable.flush(now):
-            cord.outlets[sent].put(frame)
+        clock = time.monotonic_ns() if now is None else now
+        later = time.time_ns() - time.monotonic_ns()
+        for one in cord.cable.flush(clock, whole=now is None):
+            for _, frame in one.deliveries:
+                cord.outlets[one.sent].put(frame)
+            self._tell_released(cord, one, later)
         if cord.cable.due() is None:
             self._holding.pop(cord.lead.port.port, None)
 
@@ -185,24 +199,40 @@ class Relay:
             else:
                 self._count += 1
                 heappush(self._under_way, (due, self._count, outlet, copy))
-        if not fate.remark:
-            return
-        if fate.remark.startswith(DROPPED):
+        later = times[0] - now
+        for one in fate.released:
+            self._tell_released(cord, one, later)
+        if fate.held:
+            cord.came[fate.held] = times[0]
+            self._holding[cord.lead.port.port] = cord
+        elif fate.is_dropped:
             tally.dropped += 1
-            copies: tuple[tuple[int, bytes], ...] = ()
-        else:
+            self._tell(cord, Note(cord.lead.near, times[0], sent, frame, fate.remark))
+        elif fate.remark:
             tally.altered += 1
-            own = fate.deliveries[0][1] if fate.deliveries else frame
-            later = times[0] - now
-            copies = tuple((due + later, copy) for due, copy in fate.deliveries if copy is own)
-            if not copies:  # it is held back until others have passed
-                self._holding[cord.lead.port.port] = cord
-                copies = ((times[0], frame),)
+            copies = tuple((due + later, copy) for due, copy in fate.own) if sent else ()
+            self._tell(cord, Note(cord.lead.near, times[0], sent, frame, fate.remark, copies))
+
+    def _tell_released(self, cord: _Cord, one: Released, later: int) -> None:
+        """Tell what became of a packet that was held back; `later` is the epoch's clock, less ours."""
+        cord.tallies[one.sent].altered += 1
+        copies = tuple((due + later, copy) for due, copy in one.deliveries) if one.sent else ()
+        note = Note(cord.lead.near, cord.came.pop(one.number), one.sent, one.frame, one.remark, copies)
+        self._tell(cord, note)
+
+    def tell_held(self) -> None:
+        """Tell what is held back now, and how that will end nobody knows yet."""
+        for cord in self._holding.values():
+            for number, sent, frame in cord.cable.held():
+                note = Note(cord.lead.near, cord.came[number], sent, frame, "held back by wire")
+                self._tell(cord, note)
+
+    def _tell(self, cord: _Cord, note: Note) -> None:
         if self.feed is not None:
             # What is not for this node alone may have other fates elsewhere.
-            whose = "" if sent or frame[:6] == cord.mac else f" to {cord.lead.port.node}"
-            remark = fate.remark + whose
-            self.feed.tell(Note(cord.lead.near, times[0], sent, frame, remark, copies if sent else ()))
+            is_ours = note.sent or note.frame[:6] == cord.mac
+            whose = "" if is_ours else f" to {cord.lead.port.node}"
+            self.feed.tell(replace(note, remark=note.remark + whose) if whose else note)
 
     def _release(self, now: int) -> None:
         under_way = self._under_way
@@ -255,6 +285,7 @@ def run(relay: Relay, controls: Mapping[int, Callable[[], None]]) -> None:
         relay.carry()
         if feed:
             if feed.fileno() in ready:
+                relay.tell_held()
                 feed.hear(relay.lost)
             feed.flush()
         for descriptor in ready:

@@ -52,8 +52,13 @@ class _Fits:
         self._mask = self._set | sum(FLAGS[flag] for flag in match.clear)
 
     def fits(self, packet: Packet, sent: bool) -> bool:
-        """Say whether all that is given fits; flags are TCP's, and data is TCP's or UDP's."""
+        """Say whether all that is given fits; flags are TCP's, and data is TCP's or UDP's.
+
+        A later fragment has neither, nor ports: only what is said of any packet is said of it.
+        """
         if self._sent is not None and self._sent is not sent:
+            return False
+        if packet.is_later and (self._protocol is not None or self._mask or self._data is not None):
             return False
         if self._protocol is not None and self._protocol != packet.protocol:
             return False

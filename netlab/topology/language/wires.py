@@ -136,14 +136,19 @@ packets, in any order:
 - `from web` or `to web`, the node whose cable it is; for a kind, whose nodes have other names, `sent` or
   `received`.
 
+Of a packet in fragments, only the first has a protocol's header, and later ones are for steps without any of
+these words; nor does a step count what is meant for another node's MAC. Behind VLAN tags nothing is read.
 Each step counts for itself, and all steps that a packet is for are done to it, in their order. Times are in
 `us`, `ms` and `s`, rates in `kbit/s`, `Mbit/s` and `Gbit/s`.
 
 The same seed means the same fate for the same packets. A packet's luck depends on the seed, the direction,
 its flow (protocol, addresses, and the lower port unless a kernel chose it), whether it has data, and how many
 such packets came before it: not on how flows and directions interleave, nor on ports and sequence numbers
-that kernels draw. Bursts of loss are of one flow each. Jitter does not reorder packets, unless netem does it.
-A packet that is to be overtaken waits half a second at most.
+that kernels draw. Two things no seed decides: how often a kernel acknowledges, and how connections between
+the same hosts to the same port interleave, which share one count. Bursts of loss are of one flow each. Jitter
+does not reorder packets, unless netem does it: one with less jitter waits for the one before it. A packet
+that is to be overtaken waits half a second at most, and overtakes nobody meanwhile; the trace says if nobody
+has overtaken it. 32 MiB can be under way in a direction; what comes then is dropped (`queue full`).
 
 The trace says of each packet what the wire did to it: `dropped by wire`, `held 200 ms by wire` (time in a
 queue is not counted), `corrupted by wire (byte 54)`, counted from 0 as Wireshark does.""",

@@ -93,9 +93,33 @@ def test_the_receivers_wire() -> None:
     frames = [frame("a", 0), frame("b", 1 * MS), frame("a", 4 * MS), frame("a", 40 * MS)]
     assert comments(frames, received("b", 5 * MS, "x")) == ["", "", "wire: x", ""]
     both = (received("b", 5 * MS, "x"), received("b", 5 * MS + 1, "y"))
-    assert comments(frames, *both) == ["wire: y", "", "wire: x", ""]
+    assert comments(frames, *both) == ["wire: x", "", "wire: y", ""]  # in their order
     others = (received("b", 5 * MS, "x to b"), received("c", 5 * MS, "y to c"))
     assert comments(frames, *others) == ["", "", "wire: x to b\nwire: y to c", ""]
+
+
+def test_look_alikes_soon_after_one_another() -> None:
+    """It is the one that had come when the wire spoke, and never one that came later, if only a little."""
+    frames = [frame("a", time) for time in (0, 330_000, 650_000, 940_000)]
+    assert comments(frames, received("b", 20_000, "x")) == ["wire: x", "", "", ""]
+    assert comments(frames, received("b", 660_000, "x")) == ["", "", "wire: x", ""]
+
+
+def test_a_wire_that_holds_for_a_little_less() -> None:
+    """What came a moment before the sender's wire said that it would is that packet, if there is no other."""
+    held = sent("a", 0, "held 20 ms by wire", copies=[(20 * MS, b"one")])
+    told = comments([frame("a", 0)], held, received("b", 20 * MS - 50_000, "x"))
+    assert told == ["wire: held 20 ms by wire\nwire: x"]
+    assert comments([frame("a", 0)], held, received("b", 15 * MS, "x")) == ["wire: held 20 ms by wire"]
+
+
+def test_each_copy_has_its_fate() -> None:
+    """Of two copies one is dropped, or both are: that is told apart, and no other packet is blamed."""
+    frames = [frame("a", 0), frame("a", 10 * MS)]
+    twice = sent("a", 10 * MS, "duplicated", copies=[(10 * MS, b"one"), (10 * MS, b"one")])
+    drops = [received("b", 11 * MS + number, "dropped") for number in range(2)]
+    assert comments(frames, twice, drops[0]) == ["", "wire: duplicated\nwire: dropped"]
+    assert comments(frames, twice, *drops) == ["", "wire: duplicated\nwire: dropped\nwire: dropped"]
 
 
 def test_one_wire_after_the_other() -> None:

@@ -9,7 +9,7 @@ import pytest
 from netlab.errors import InputError, NetlabError, UsageError
 from netlab.topology.impairing import beginnings, impaired
 from netlab.topology.steps import words
-from netlab.topology.wires import Chance, Wire
+from netlab.topology.wires import Burst, Chance, Wire
 
 LOSS = Chance(loss=0.05)
 
@@ -37,6 +37,41 @@ def test_settings() -> None:
 def test_steps_in_one_word_or_several(said: list[str]) -> None:
     """A step begins with what is done; settings may stand between."""
     assert script(*said) == ["drop 2nd tcp data", "delay each udp by 20 ms"]
+
+
+@pytest.mark.parametrize(
+    ("word", "burst"),
+    [
+        ("{enter:1%,leave:30%}", Burst(0.01, 0.3)),
+        ("{enter: 1%, leave: 30%, bad: 80%, good: 2%}", Burst(0.01, 0.3, 0.8, 0.02)),
+    ],
+)
+def test_bursts(word: str, burst: Burst) -> None:
+    """They are written as in a file; what comes after the equals sign is one word."""
+    assert impaired(None, [f"loss={word}"], "web").sent == Chance(burst=burst)
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("{enter:1%}", "loss: leave is missing — write 'loss={enter:1%,leave:30%}'"),
+        ("{enter:1%", "loss: '{enter:1%' has no end — write 'loss={enter:1%,leave:30%}'"),
+        ("{enter:1,leave:3%}", "loss: enter: '1' is no chance — write 1%"),
+        ("{enter:1%,enter:3%}", "loss: enter is there twice — write it once"),
+        ("{entre:1%}", "loss: unknown key 'entre' — did you mean 'enter'?"),
+    ],
+)
+def test_bursts_that_are_none(word: str, sentence: str) -> None:
+    """The word is told, and what to write."""
+    with pytest.raises(UsageError) as raised:
+        impaired(None, [f"loss={word}"], "web")
+    assert str(raised.value).startswith(sentence)
+
+
+def test_bursts_that_a_shell_took_apart() -> None:
+    """Braces without quotes are two words to it: what to write is told."""
+    with pytest.raises(UsageError, match="write 'loss="):
+        impaired(None, ["loss=enter:1%", "loss=leave:30%"], "web")
 
 
 def test_what_is_said_is_all() -> None:

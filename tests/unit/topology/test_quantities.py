@@ -72,6 +72,24 @@ def test_what_does_not_fit(read: str, word: str, told: str) -> None:
     assert f"{found.what} — {found.hint}" == told
 
 
+@pytest.mark.parametrize(
+    ("number", "words"), [(1e-8, "0.000001%"), (0.0, "0%"), (1.0, "100%"), (0.1, "10%"), (0.125, "12.5%")]
+)
+def test_chances_in_words(number: float, words: str) -> None:
+    """However little it is, it can be read again."""
+    assert quantities.chance_words(number) == words
+    assert quantities.chance(words) == pytest.approx(number)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(1e-9, "0.001 us"), (0.0, "0 ms"), (0.0123, "12.3 ms"), (1e-12, "0.000001 us")]
+)
+def test_times_in_words(number: float, words: str) -> None:
+    """So it is with these."""
+    assert quantities.time_words(number) == words
+    assert quantities.seconds(words) == pytest.approx(number)
+
+
 @given(st.text(st.sampled_from("0123456789.-+ %usmkMGbit/e²٣"), max_size=9))
 def test_form_and_meaning_agree(word: str) -> None:
     """A law: whatever can be read has the form that the schema asks for."""

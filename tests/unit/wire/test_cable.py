@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,8 +16,8 @@ from netlab.report.checksum import ip_checksum_ok, transport_checksum_ok
 from netlab.report.dissect import dissect
 from netlab.topology.steps import parse_step
 from netlab.topology.wires import Burst, Chance, Step, Wire
-from netlab.wire.cable import LONGEST_NS, Cable
-from netlab.wire.fate import Fate
+from netlab.wire.cable import LONGEST_NS, ROOM, Cable
+from netlab.wire.fate import Fate, Released
 from tests.unit.wire.frames import ACK, BUILDER, SYN, numbered, tcp, udp
 
 MS = 1_000_000
@@ -45,7 +47,7 @@ def test_an_unimpaired_cable_passes_all() -> None:
     assert Cable(Wire()).fate(True, b"?", 5) == Fate(((5, b"?"),))
     one_way = Cable(Wire(received=Chance(loss=1.0)))
     assert one_way.fate(True, tcp(), 5) == Fate(((5, tcp()),))
-    assert one_way.fate(False, tcp(), 5) == Fate((), "dropped by wire")
+    assert one_way.fate(False, tcp(), 5) == Fate((), "dropped by wire", is_dropped=True)
 
 
 def test_drop() -> None:
@@ -54,6 +56,14 @@ def test_drop() -> None:
     told = fates(scripted("drop 2nd tcp data from web"), frames)
     assert [fate.remark for fate in told] == ["", "", "dropped by wire", ""]
     assert [len(fate.deliveries) for fate in told] == [1, 1, 0, 1]
+
+
+def test_others_packets_are_not_counted() -> None:
+    """What a bridge floods is for another MAC: the script is for what is for the node, or for all."""
+    ours, others, all_of_us = b"\2" * 6, b"\4" * 6, b"\xff" * 6
+    cable = Cable(scripted("drop 2nd udp to web").wire, mac=ours)
+    came = [whose + udp()[6:] for whose in (others, all_of_us, others, ours, ours)]
+    assert [cable.fate(False, frame, 0).is_dropped for frame in came] == [False, False, False, True, False]
 
 
 def test_delay_lets_others_overtake() -> None:
@@ -75,7 +85,10 @@ def test_reorder(by: int) -> None:
     others = [frame for number in range(1, 7) for frame in (tcp(b"other"), numbered(number))]
     told = fates(cable, [numbered(0), *others])
     assert told[0].deliveries == ()
-    assert told[0].remark == ("reordered by wire" if by == 1 else f"reordered by wire (by {by} packets)")
+    assert told[0].remark == ""
+    (released,) = [one for fate in told for one in fate.released]
+    assert (released.number, released.frame) == (told[0].held, numbered(0))
+    assert released.remark == ("reordered by wire" if by == 1 else f"reordered by wire (by {by} packets)")
     arrived = [frame for fate in told for _, frame in fate.deliveries if frame != tcp(b"other")]
     assert arrived == [
         *(numbered(number) for number in range(1, by + 1)),
@@ -94,8 +107,77 @@ def test_what_nobody_overtakes_goes_on_in_the_end() -> None:
     assert [fate.deliveries for fate in told] == [(), ()]
     assert cable.due() == LONGEST_NS
     assert cable.flush(LONGEST_NS - 1) == []
-    assert cable.flush(LONGEST_NS) == [(True, numbered(0))]
-    assert (cable.due(), cable.flush()) == (None, [])
+    (released,) = cable.flush(LONGEST_NS)
+    assert released == Released(
+        1,
+        True,
+        numbered(0),
+        ((LONGEST_NS, numbered(0)),),
+        "held 500 ms by wire (nothing overtook it)",
+    )
+    assert (cable.due(), cable.flush(LONGEST_NS, whole=True)) == (None, [])
+
+
+def test_what_too_few_overtake() -> None:
+    """It is told how many did, and how long it waited for the others."""
+    cable = scripted("reorder 1st udp by 3")
+    assert [fate.released for fate in fates(cable, [numbered(0), numbered(1), numbered(2)])] == [()] * 3
+    (released,) = cable.flush(LONGEST_NS)
+    assert released.remark == "reordered by wire (by 2 packets), held 500 ms by wire"
+
+
+def test_what_is_held_back_is_changed_too() -> None:
+    """It goes on as it then is, as often, and all is told."""
+    frame = udp(b"x" * 9)
+    told = fates(scripted("corrupt 1st", "duplicate 1st", "reorder 1st"), [frame, udp(b"y")])
+    (released,) = told[1].released
+    assert released.remark == "corrupted by wire (byte 42), duplicated by wire, reordered by wire"
+    assert [copy for _, copy in released.deliveries] == [frame[:42] + b"y" + frame[43:]] * 2
+    assert told[1].own == ((MS, udp(b"y")),)
+
+
+def test_jitter_tells_how_long_it_really_is() -> None:
+    """Who waits behind one with more jitter is held for longer than its own."""
+    cable = Cable(Wire(sent=Chance(delay=0.02, jitter=0.02), seed=7))
+    for number in range(50):
+        fate = cable.fate(True, numbered(number), number * 100_000)
+        hold = fate.deliveries[0][0] - number * 100_000
+        assert fate.remark == f"held {round(hold / 1e6, 1):.10g} ms by wire"
+
+
+def test_two_corruptions_do_not_cancel() -> None:
+    """Each turns another bit; what is cut off is not hit, but what is left."""
+    frame = udp(b"x" * 20)
+    (told,) = fates(scripted("corrupt 1st", "corrupt each udp"), [frame])
+    assert (told.deliveries[0][1][42] ^ frame[42]).bit_count() == 2
+    (told,) = fates(scripted("truncate 1st to 28", "corrupt 1st"), [frame])
+    assert told.remark == "cut to 28 bytes by wire, corrupted by wire (byte 41)"
+    assert told.deliveries[0][1][:41] == frame[:41]
+
+
+def test_what_is_under_way_is_bounded() -> None:
+    """What is too much is dropped, and told; when some has arrived, there is room again."""
+    cable = Cable(Wire(sent=Chance(delay=60.0), seed=7))
+    frame = bytes(1 << 20)
+    told = [cable.fate(True, frame, 0).is_dropped for _ in range(40)]
+    assert told == [False] * (ROOM >> 20) + [True] * (40 - (ROOM >> 20))
+    assert cable.fate(True, frame, 60_000 * MS).deliveries
+
+
+def test_what_stays_goes_on_where_it_was() -> None:
+    """A used-up script is not used again when something else changes, nor is the dice thrown anew."""
+    cable = scripted("drop 1st udp")
+    assert cable.fate(True, udp(), 0).is_dropped
+    wire = cable.wire
+    later = Cable(replace(wire, sent=Chance(delay=0.001)), cable)
+    assert not later.fate(True, udp(), MS).is_dropped
+    chance = Chance(loss=0.5)
+    one = Cable(Wire(received=chance, seed=7))
+    whole = [one.fate(False, udp(), 0) for _ in range(60)]
+    other = Cable(Wire(received=chance, seed=7))
+    parts = [other.fate(False, udp(), 0) for _ in range(30)]
+    other = Cable(Wire(received=chance, sent=chance, seed=7), other)
+    assert parts + [other.fate(False, udp(), 0) for _ in range(30)] == whole
 
 
 def test_a_wire_that_is_taken_away_keeps_nothing() -> None:
@@ -103,7 +185,11 @@ def test_a_wire_that_is_taken_away_keeps_nothing() -> None:
     cable = scripted("reorder each udp by 100", "duplicate 1st udp to web")
     cable.fate(True, numbered(0), 0)
     cable.fate(False, numbered(1), 0)
-    assert cable.flush() == [(True, numbered(0)), (False, numbered(1)), (False, numbered(1))]
+    released = cable.flush(5, whole=True)
+    assert [(one.sent, [frame for _, frame in one.deliveries]) for one in released] == [
+        (True, [numbered(0)]),
+        (False, [numbered(1)] * 2),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +304,9 @@ def test_how_flows_interleave_changes_no_fate(order: list[int], shuffled: random
         cable = Cable(Wire(sent=EVERYTHING, seed=7))
         flows: list[list[str]] = [[], [], []]
         for time, number in enumerate(order):
-            flows[number].append(cable.fate(True, flow_of(number), time * MS).remark)
+            fate = cable.fate(True, flow_of(number), time * MS)
+            # How long jitter holds it, those before it on the line decide as well.
+            flows[number].append(f"{fate.held > 0} " + re.sub(r"held [\d.]+ .s", "held", fate.remark))
         told.append(flows)
         shuffled.shuffle(order)
     assert told[0] == told[1]
@@ -231,13 +319,18 @@ def test_nothing_is_lost_that_is_not_dropped(packets: list[tuple[bool, bool]], s
     cable = Cable(Wire(sent=chance, received=chance, seed=seed))
     expected: Counter[tuple[bool, bytes]] = Counter()
     arrived: Counter[tuple[bool, bytes]] = Counter()
+    released: list[Released] = []
     for number, (sent, is_tcp) in enumerate(packets):
         frame = tcp(number.to_bytes(4, "big")) if is_tcp else numbered(number)
         fate = cable.fate(sent, frame, number * MS)
         arrived.update((sent, data) for _, data in fate.deliveries)
-        expected[sent, frame] += 0 if "dropped" in fate.remark else 1 + ("duplicated" in fate.remark)
+        expected[sent, frame] += 0 if fate.held or fate.is_dropped else 1 + ("duplicated" in fate.remark)
+        released += fate.released
         assert all(time_ns >= number * MS for time_ns, _ in fate.deliveries)
-    arrived.update(cable.flush())
+    rest = cable.flush(len(packets) * MS, whole=True)
+    arrived.update((one.sent, data) for one in rest for _, data in one.deliveries)
+    for one in [*released, *rest]:
+        expected[one.sent, one.frame] += 1 + ("duplicated" in one.remark)
     assert arrived == +expected
 
 

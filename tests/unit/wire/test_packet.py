@@ -78,6 +78,11 @@ def test_extension_headers_are_passed_over() -> None:
     hop = struct.pack("!BB6x", 17, 0)
     packet = look(BUILDER.ethernet(0x86DD, BUILDER.ip(SIX, 0, hop + datagram)))
     assert (packet.protocol, packet.has_data) == ("udp", True)
+    # An Authentication Header of 24 bytes counts words of four, a destination header of 16 words of eight.
+    for kind, size, length in ((51, 24, 4), (60, 16, 1)):
+        header = struct.pack(f"!BB{size - 2}x", 17, length)
+        packet = look(BUILDER.ethernet(0x86DD, BUILDER.ip(SIX, kind, header + datagram)))
+        assert (packet.protocol, packet.payload) == ("udp", 54 + size + 8)
     for offset, has_data in ((0, True), (8, False)):
         fragment = struct.pack("!BxHI", 17, offset, 1)
         packet = look(BUILDER.ethernet(0x86DD, BUILDER.ip(SIX, 44, fragment + datagram)))

@@ -212,6 +212,29 @@ def test_what_is_told(links: Links) -> None:
         assert (when - said[0].time_ns, copy) == (200 * MS, frames[0])
 
 
+def test_what_was_held_back_is_told_when_it_goes(links: Links) -> None:
+    """When and as what it really went; and at the record's end that it is held back still."""
+    recorder, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with recorder, ours:
+        relay = Relay(links, Feed(ours), links.outlet)
+        relay.follow(
+            [lead(wire("corrupt 1st tcp", "duplicate 1st tcp", "reorder 1st tcp", "reorder 3rd tcp"))]
+        )
+        frames = [tcp(bytes([number]) * 4) for number in range(3)]
+        carry(relay, links, (NEAR, frames[0]))
+        carry(relay, links, (NEAR, frames[1]), (NEAR, frames[2]))
+        relay.tell_held()
+        assert relay.feed is not None
+        relay.feed.flush()
+        first, second = [one for one in told(recorder) if isinstance(one, Note)]
+        assert first.frame == frames[0]
+        assert first.remark == "corrupted by wire (byte 54), duplicated by wire, reordered by wire"
+        assert [copy[54] ^ frames[0][54] for _, copy in first.copies] == [1, 1]
+        assert all(when > first.time_ns for when, _ in first.copies)
+        assert (second.frame, second.remark, second.copies) == (frames[2], "held back by wire", ())
+        assert [tally.altered for tally in relay.tallies()["web"]] == [0, 1]
+
+
 def test_a_recorder_that_does_not_read() -> None:
     """Nobody waits for it: what it may be told later is kept, and what is too much is counted."""
     recorder, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

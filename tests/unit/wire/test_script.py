@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from netlab.topology.steps import parse_step
@@ -75,3 +77,24 @@ def test_a_direction_without_steps_need_not_be_looked_at() -> None:
     assert Script([step("drop 1st tcp from client")]).is_for == (False, True)
     assert Script([step("drop 1st tcp to client")]).is_for == (True, False)
     assert Script([step("drop 1st tcp")]).is_for == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("which", "hit"),
+    [("each udp", [0]), ("each udp no data", []), ("2nd udp", []), ("each data", [0]), ("each", [0, 1, 2])],
+)
+@pytest.mark.parametrize("version", [4, 6])
+def test_fragments(version: int, which: str, hit: list[int]) -> None:
+    """Later ones have no header by which a step could know them: none that asks for one counts them."""
+    frames = []
+    for number, offset in enumerate((0, 8, 512)):
+        if version == 4:
+            flags = offset >> 3 | (0x2000 if number < 2 else 0)
+            datagram = BUILDER.ip(("10.0.0.1", "10.0.0.2"), 17, udp(b"x" * 8)[34:], fragment=flags)
+            frames.append(BUILDER.ethernet(0x0800, datagram))
+        else:
+            header = struct.pack("!BxHI", 17, offset | (number < 2), 1)
+            packet = BUILDER.ip(("fd00::1", "fd00::2"), 44, header + udp(b"x" * 8)[34:])
+            frames.append(BUILDER.ethernet(0x86DD, packet))
+    script = Script([step(f"drop {which}")])
+    assert [at for at, frame in enumerate(frames) if script.steps(look(frame), sent=True)] == hit
