@@ -32,6 +32,7 @@ class Cable:
     """
 
     def __init__(self, wire: Wire) -> None:
+        self._wire = wire
         seed = wire.seed or 0
         self._script = Script(wire.script)
         self._ways = (_Way(seed, "received", wire.received), _Way(seed, "sent", wire.sent))
@@ -39,6 +40,21 @@ class Cable:
             not (way.is_any or is_for) for way, is_for in zip(self._ways, self._script.is_for, strict=True)
         )
         self._held: list[_Held] = []
+
+    def go_on(self, before: Cable) -> tuple[bool, bool]:
+        """Take over what is as it was in another cable, which is used no more: the script, and each way.
+
+        Returns of what comes to the node, and of what it sends, whether it fares as it did there.
+        """
+        old, new = before._wire, self._wire
+        if same_script := old.script == new.script:
+            self._script = before._script
+        chances = ((old.received, new.received), (old.sent, new.sent))
+        same = [old.seed == new.seed and one == other for one, other in chances]
+        self._ways = tuple(  # type: ignore[assignment]
+            was if is_same else way for was, way, is_same in zip(before._ways, self._ways, same, strict=True)
+        )
+        return same_script and same[False], same_script and same[True]
 
     def fate(self, sent: bool, frame: bytes, now_ns: int) -> Fate:
         """Decide on an Ethernet frame that comes now."""
