@@ -433,7 +433,7 @@ os.kill(pid, signal.SIGCONT)
 
 
 def test_a_killed_relay_fails_the_run(tmp_path: Path) -> None:
-    """It is told, and what was recorded until then is there; the wire cannot be changed any more."""
+    """It is told, and what was recorded until then is there, not as whole; its wire can be taken off."""
     record: Record = claim(tmp_path / "out", "x")
     with lab.start(plan(two(of_b="{delay: 1 ms}")), record=record) as running:
         out(running, "a", "ping", "-c1", "-W5", "10.0.0.2")
@@ -441,9 +441,13 @@ def test_a_killed_relay_fails_the_run(tmp_path: Path) -> None:
         assert harness.wait_for(lambda: running.wires()["lost"] is None)
         with pytest.raises(LabError, match="the wires' relay has ended"):
             running.wire("b", "loss=1%")
+        assert running.wires()["lost"] is None
+        running.wire("b")
+        out(running, "a", "ping", "-c1", "-W5", "10.0.0.2")
         with pytest.raises(ServiceError, match="the wires' relay was killed by SIGKILL while the lab ran"):
             running.finish()
-        record.write_trace()
+        with pytest.raises(LabError, match="incomplete"):
+            record.write_trace()
     assert [line for line in trace(tmp_path / "out") if is_told(line)]
 
 
@@ -456,6 +460,8 @@ def test_what_a_wire_cannot_carry_is_told(tmp_path: Path) -> None:
         assert harness.wait_for(lambda: running.wires()["lost"])
         lost = running.wires()["lost"]
         assert harness.wait_for(lambda: carried(running) + lost >= 20000)
+        running.wire("b")
+        assert running.wires()["lost"] == lost
         with pytest.raises(ServiceError, match=f"the wires' relay lost {lost} packets that came faster"):
             running.finish()
         with pytest.raises(LabError, match="incomplete"):
