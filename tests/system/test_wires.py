@@ -278,6 +278,17 @@ ends = b"\\xff" * 6 + bytes.fromhex(sys.argv[1].replace(":", ""))
 sock.send(ends + bytes.fromhex("81000007" "81000008" "0800") + b"tagged".ljust(60, b"."))
 sock.send(ends + bytes.fromhex("88b5") + b"large".ljust(int(sys.argv[2]), b"."))
 """
+# Sends more jumbo frames than a socket's own queue has room for, while the relay sleeps.
+MANY = """
+import socket, sys
+sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+sock.bind(("eth0", 0))
+ends = b"\\xff" * 6 + bytes.fromhex(sys.argv[1].replace(":", ""))
+os.kill(pid, signal.SIGSTOP)
+for _ in range(200):
+    sock.send(ends + bytes.fromhex("88b5") + bytes(9000))
+os.kill(pid, signal.SIGCONT)
+"""
 
 
 def test_frames_of_any_kind_pass_as_they_are(tmp_path: Path) -> None:
@@ -295,6 +306,9 @@ def test_frames_of_any_kind_pass_as_they_are(tmp_path: Path) -> None:
             assert tagged[12:22].hex() == "81000007810000080800"
             assert tagged[22:] == b"tagged".ljust(60, b".")
             assert large[14:] == b"large".ljust(mtu, b".")
+        out(running, "a", sys.executable, "-c", RELAY + MANY, mac)
+        assert harness.wait_for(lambda: carried(running) + running.wires()["lost"] >= 200)
+        assert running.wires()["lost"] == 0
 
 
 def captured_in(running: Lab, node: str, command: Sequence[str], count: int) -> list[bytes]:
@@ -320,7 +334,7 @@ def captured_in(running: Lab, node: str, command: Sequence[str], count: int) -> 
 PLAIN = two()
 APPLIED = (
     two(of_b="{delay: 20 ms}"),
-    two("{delay: 5 ms}", "{loss: 5%}").replace("kind: switch", "kind: hub"),
+    two("{delay: 5 ms}", "{loss: 5%}").replace("subnet6: auto", "subnet6: auto, kind: hub"),
     two(of_b="{delay: 20 ms}") + "  c: {wire: {delay: 1 ms}}\n",
     PLAIN,
     two(of_b="{delay: 20 ms}").replace("subnet6: auto", "subnet6: auto, mtu: 1400"),
