@@ -22,7 +22,8 @@ from netlab.topology.wires import Wire
 from netlab.wire.cable import DROPPED, Cable
 from netlab.wire.feed import Feed
 
-_ODD_NS = 1_000_000_000  # a frame that seems to be so old, or so early, is so because the clock was set
+# A frame that seems to be so early, or to be older by so much than the last look, is so as the clock was set.
+_ODD_NS = 1_000_000_000
 
 
 class Source(Protocol):
@@ -119,6 +120,7 @@ class Relay:
         self._count = 0
         self._holding: dict[str, _Cord] = {}  # whose cables hold back what is to be overtaken
         self._now = 0
+        self._looked = time.monotonic_ns()  # what came earlier has been read
         self._before: dict[str, _State] = {}  # of the cables that the latest change was about
         self._lost = 0  # frames that outlets which are closed by now had no room for
 
@@ -180,13 +182,14 @@ class Relay:
         """Take what has come, and let go what is due."""
         clock = time.monotonic_ns()
         ahead = clock - time.time_ns()
+        oldest, self._looked = self._looked - _ODD_NS, clock
         now, ends = self._now, self._ends
         for time_ns, interface, frame in self.source.read():
             if interface not in ends:
                 continue
             cord, sent = ends[interface]
             came = time_ns + ahead
-            now = max(now, came if abs(came - clock) < _ODD_NS else clock)
+            now = max(now, came if oldest < came < clock + _ODD_NS else clock)
             if self._under_way and self._under_way[0][0] <= now:
                 self._release(now)
             if self._holding:

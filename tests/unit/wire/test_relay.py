@@ -206,6 +206,18 @@ def test_a_clock_that_is_set(links: Links) -> None:
         assert 0 < (relay.pause() or 0) <= 0.011
 
 
+def test_a_relay_that_was_held_up(links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came meanwhile came when it did: it is due by that, and not by when it is found."""
+    relay = Relay(links, outlet=links.outlet)
+    relay.follow([lead(wire(delay=10.0))])
+    later = time.monotonic_ns() + 5_000 * MS, time.time_ns() + 5_000 * MS
+    monkeypatch.setattr(time, "monotonic_ns", lambda: later[0])
+    monkeypatch.setattr(time, "time_ns", lambda: later[1])
+    links.came.append((later[1] - 3_000 * MS, NEAR, b"frame"))
+    relay.carry()
+    assert relay.pause() == pytest.approx(7, abs=0.01)
+
+
 # -- the way to the recorder -----------------------------------------------------------------------------
 
 
