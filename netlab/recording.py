@@ -143,6 +143,7 @@ class Recording:
         if self._fates is None:
             return 0
         deadline = time.monotonic() + _RELAY_SECONDS
+        self._note()  # a relay that has just begun: only who has read that knows whom to ask
         self._fates.ask()
         while self._fates.is_awaited and self._fates.wait(deadline - time.monotonic()):
             self._note()

@@ -7,7 +7,7 @@ a backend only makes the nodes and carries words and bytes to that code.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -43,6 +43,14 @@ def check_name(name: str) -> None:
     """Raise UsageError unless a lab that goes on can have this name, whatever its backend."""
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot be a lab's name", "take up to 64 letters, digits, dots and dashes")
+
+
+def every_cable(ask: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+    """Return what a lab tells of all its cables, of which `ask` has some: from a first on, `more` or not."""
+    told = ask(0)
+    while told.pop("more"):
+        told = (following := ask(len(told["cables"]))) | {"cables": told["cables"] + following["cables"]}
+    return told
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ def wire_command(
     """Show the cables of a running lab and what their wires did; or change that of NODE, while packets pass.
 
     IMPAIRMENTs are all that the wire then does: settings (loss, delay, jitter, rate, duplicate, reorder,
-    corrupt, seed, engine) and steps of a script, in the topology's words.
+    corrupt, seed, engine) and steps of a script, in the topology's words. While a wire is put in or taken
+    out, a packet may come twice.
 
     \b
     Examples:

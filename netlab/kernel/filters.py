@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import socket
 import struct
 from collections.abc import Iterable, Iterator
@@ -39,8 +40,19 @@ def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 
 def hear_only(sock: socket.socket, interfaces: Iterable[int]) -> None:
-    """Let a packet socket take frames of these interfaces only, from now on."""
-    code = program(interfaces)
+    """Let a packet socket take frames of these interfaces only, from now on.
+
+    Where there are too many for this kernel (net.core.optmem_max), it takes all: who reads it must choose.
+    """
+    try:
+        _attach(sock, program(interfaces))
+    except OSError as error:
+        if error.errno != errno.ENOMEM:
+            raise
+        _attach(sock, _INSTRUCTION.pack(_RETURN, 0, 0, _WHOLE_FRAME))
+
+
+def _attach(sock: socket.socket, code: bytes) -> None:
     held = ctypes.create_string_buffer(code, len(code))
     request = struct.pack("@HP", len(code) // _INSTRUCTION.size, ctypes.addressof(held))
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, request)

@@ -34,53 +34,107 @@ _LEAST_SLOT = 2048
 
 _SIOCGIFFLAGS, _IFF_RUNNING = 0x8913, 0x40
 _PATIENCE = 50  # attempts to put a frame on a link that has no room
+_NO_ROOM = (errno.ENOBUFS, errno.EAGAIN)
+# The link is not there; or the frame is larger than it may carry, and a bridge would not forward it either.
+_NOWHERE = (errno.ENODEV, errno.ENXIO, errno.EMSGSIZE)
 
 
 class Intake:
     """What some interfaces of the current network namespace take in; `mtu` is the largest of theirs."""
 
     def __init__(self, mtu: int) -> None:
-        self._slot = _LEAST_SLOT
-        while self._slot < _AHEAD + _ETHERNET_AND_TAG + mtu:
-            self._slot *= 2
-        block = max(_BLOCK_BYTES, self._slot)
-        self._slots = RING_BYTES // self._slot
-        self._next = 0
-        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK
-        self._socket = socket.socket(socket.AF_PACKET, kind, socket.htons(ETH_P_ALL))
-        hear_only(self._socket, ())
-        with contextlib.suppress(BlockingIOError):  # what came before that
-            while True:
-                self._socket.recv(1)
-        for option, value in (
-            (_PACKET_VERSION, _TPACKET_V2),
-            (_PACKET_IGNORE_OUTGOING, 1),
-            (_PACKET_COPY_THRESH, 1),  # a frame too large for its slot waits in the socket's own queue
-        ):
-            self._socket.setsockopt(_SOL_PACKET, option, value)
-        request = struct.pack("=4I", block, RING_BYTES // block, self._slot, self._slots)
-        self._socket.setsockopt(_SOL_PACKET, _PACKET_RX_RING, request)
-        self._memory = mmap.mmap(self._socket.fileno(), RING_BYTES, mmap.MAP_SHARED)
-        self._words = memoryview(self._memory).cast("I")
-        self.lost = 0
+        self._ring = _Ring(_slot(mtu))
+        self._heard: tuple[int, ...] = ()
+        self._rest: list[tuple[int, int, bytes]] = []  # of a ring that was before
+        self._lost = 0  # by such a ring
 
     def fileno(self) -> int:
         """Return the descriptor to poll: readable when `read` has something."""
-        return self._socket.fileno()
+        return self._ring.socket.fileno()
+
+    def fit(self, mtu: int) -> None:
+        """Have room for frames of that MTU too; a frame that comes at this moment may come twice."""
+        slot = _slot(mtu)
+        if slot <= self._ring.slot:
+            return
+        old, new = self._ring, _Ring(slot)
+        hear_only(new.socket, self._heard)
+        hear_only(old.socket, ())
+        self._rest += old.read()
+        self._lost += old.count()
+        old.close()
+        new.take_lowest_number()
+        self._ring = new
 
     def hear(self, interfaces: Iterable[int]) -> None:
         """Take the frames of these interfaces, by index, which may not be there yet, and of no others."""
-        hear_only(self._socket, interfaces)
+        self._heard = tuple(interfaces)
+        hear_only(self._ring.socket, self._heard)
 
     def read(self) -> Iterator[tuple[int, int, bytes]]:
         """Yield what has come: when (ns since the epoch), at which interface, and the frame.
 
         At most once round the ring, however fast more comes.
         """
+        if self._rest:
+            rest, self._rest = self._rest, []
+            yield from rest
+        yield from self._ring.read()
+
+    def count(self) -> int:
+        """Return how many frames there was no room for, so far."""
+        return self._lost + self._ring.count()
+
+    def close(self) -> None:
+        """Let go of the ring."""
+        self._ring.close()
+
+
+def _slot(mtu: int) -> int:
+    """Return the octets that a frame of that MTU takes in a ring: a power of two."""
+    slot = _LEAST_SLOT
+    while slot < _AHEAD + _ETHERNET_AND_TAG + mtu:
+        slot *= 2
+    return slot
+
+
+class _Ring:
+    """A packet socket whose frames come by way of memory; it hears nothing at first."""
+
+    def __init__(self, slot: int) -> None:
+        self.slot = slot
+        block = max(_BLOCK_BYTES, slot)
+        self._slots = RING_BYTES // slot
+        self._next = 0
+        self._lost = 0
+        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK
+        self.socket = socket.socket(socket.AF_PACKET, kind, socket.htons(ETH_P_ALL))
+        hear_only(self.socket, ())
+        with contextlib.suppress(BlockingIOError):  # what came before that
+            while True:
+                self.socket.recv(1)
+        for option, value in (
+            (_PACKET_VERSION, _TPACKET_V2),
+            (_PACKET_IGNORE_OUTGOING, 1),
+            (_PACKET_COPY_THRESH, 1),  # a frame too large for its slot waits in the socket's own queue
+        ):
+            self.socket.setsockopt(_SOL_PACKET, option, value)
+        request = struct.pack("=4I", block, RING_BYTES // block, slot, self._slots)
+        self.socket.setsockopt(_SOL_PACKET, _PACKET_RX_RING, request)
+        self._memory = mmap.mmap(self.socket.fileno(), RING_BYTES, mmap.MAP_SHARED)
+        self._words = memoryview(self._memory).cast("I")
+
+    def take_lowest_number(self) -> None:
+        """Have the lowest descriptor that is free: select(2) knows no high one."""
+        high, self.socket = self.socket, self.socket.dup()
+        high.close()
+
+    def read(self) -> Iterator[tuple[int, int, bytes]]:
+        """Yield what has come, as `Intake.read` does."""
         memory, words, slot, slots, unpack = (
             self._memory,
             self._words,
-            self._slot,
+            self.slot,
             self._slots,
             _HEAD.unpack_from,
         )
@@ -96,7 +150,7 @@ class Intake:
             if kept < length:
                 whole = self._queued(status, length)
                 if whole is None:
-                    self.lost += 1
+                    self._lost += 1
                     continue
                 data = whole
             if tci or status & _STATUS_VLAN_VALID:
@@ -110,21 +164,21 @@ class Intake:
         if not status & _STATUS_COPY:
             return None
         try:
-            return self._socket.recv(length)
+            return self.socket.recv(length)
         except BlockingIOError:
             return None
 
     def count(self) -> int:
         """Return how many frames there was no room for, so far."""
-        _, dropped = struct.unpack("=II", self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
-        self.lost += dropped
-        return self.lost
+        _, dropped = struct.unpack("=II", self.socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
+        self._lost += dropped
+        return self._lost
 
     def close(self) -> None:
         """Let go of the ring."""
         self._words.release()
         self._memory.close()
-        self._socket.close()
+        self.socket.close()
 
 
 class Outlet:
@@ -140,7 +194,7 @@ class Outlet:
         try:
             (self._socket or self._open()).send(frame)
         except OSError as error:
-            self._put_again(frame, error)
+            self._put_again(frame, error.errno)
 
     def _open(self) -> socket.socket:
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
@@ -153,17 +207,22 @@ class Outlet:
         self._socket = sock
         return sock
 
-    def _put_again(self, frame: bytes, error: OSError) -> None:
+    def _put_again(self, frame: bytes, code: int | None) -> None:
+        """Try for a while where there was no room; only the number of an error is kept.
+
+        An error kept in a frame that it was raised in is a cycle, which the relay never collects.
+        """
         for _ in range(_PATIENCE):
-            if error.errno not in (errno.ENOBUFS, errno.EAGAIN) or not self._is_running():
+            if code not in _NO_ROOM or not self._is_running():
                 break
             try:
                 (self._socket or self._open()).send(frame)
                 return
-            except OSError as another:
-                error = another
-        if self._is_running():
-            self.lost += 1
+            except OSError as error:
+                code = error.errno
+        if code in _NOWHERE or (self._socket is not None and not self._is_running()):
+            return
+        self.lost += 1
 
     def _is_running(self) -> bool:
         """Whether the interface is there, and something at the other end that hears."""

@@ -30,6 +30,7 @@ def impaired(before: Wire | None, words: Sequence[str], node: str, ways: Sequenc
     wire = before or Wire()
     whole = set(ways) == set(WAYS)
     script = tuple(_step(text, node) for text in steps)
+    cure = "leave out engine=netem" if "engine" in settings else "add engine=user"
     engine, seed = settings.pop("engine", wire.engine), settings.pop("seed", None)
     if engine not in ENGINES:
         raise UsageError(f"unknown engine {shown(engine)}", values.suggest(engine, ENGINES))
@@ -43,7 +44,7 @@ def impaired(before: Wire | None, words: Sequence[str], node: str, ways: Sequenc
         engine=engine,
         seed=wire.seed if seed is None else _seed(seed),
     )
-    _check(made)
+    _check(made, cure)
     return made
 
 
@@ -103,15 +104,14 @@ def _seed(word: str) -> int:
     return int(word)
 
 
-def _check(wire: Wire) -> None:
-    """Raise UsageError where what is said does not go together."""
+def _check(wire: Wire, cure: str) -> None:
+    """Raise UsageError where what is said does not go together; the `cure` is for netem's lacks."""
     for chance in (wire.sent, wire.received):
         if wrong := impairments.check(chance, wire.engine):
-            raise UsageError(
-                f"{wrong[0]}: {wrong[1].what}", wrong[1].hint.replace("write delay:", "write delay=")
-            )
+            hint = wrong[1].hint.replace("write delay:", "write delay=")
+            raise UsageError(f"{wrong[0]}: {wrong[1].what}", hint.replace("leave out engine: netem", cure))
     if wire.engine == "netem" and wire.script:
-        raise UsageError("netem knows no script: it leaves everything to chance", "leave out engine=netem")
+        raise UsageError("netem knows no script: it leaves everything to chance", cure)
 
 
 def beginnings() -> tuple[str, ...]:

@@ -32,34 +32,35 @@ class Cable:
     is to be overtaken is kept here until so many others of its flow have passed, and returned among the
     deliveries of the last of them. If these do not come, `due` says when `flush` is to be called.
     With the node's `mac`, a script passes over what comes to it but is for another (a bridge floods).
-    What stays as it was `before` goes on where it was: a script that was used up is not used again.
     """
 
-    def __init__(self, wire: Wire, before: Cable | None = None, mac: bytes = b"") -> None:
+    def __init__(self, wire: Wire, mac: bytes = b"") -> None:
+        self._wire = wire
         self._mac = mac
         seed = wire.seed or 0
-        was = None if before is None else before.wire
-        kept = before is not None and was is not None and was.script == wire.script
-        self.wire: Wire = wire
-        self._script: Script = before._script if before is not None and kept else Script(wire.script)
-        ways: list[_Way] = []
-        for name, sent in (("received", False), ("sent", True)):
-            chance = getattr(wire, name)
-            if (
-                before is not None
-                and was is not None
-                and (was.seed or 0, getattr(was, name)) == (seed, chance)
-            ):
-                ways.append(before._ways[sent])
-            else:
-                ways.append(_Way(seed, name, chance))
-        self._ways: tuple[_Way, ...] = tuple(ways)
+        self._script = Script(wire.script)
+        self._ways = (_Way(seed, "received", wire.received), _Way(seed, "sent", wire.sent))
         self._clear = tuple(
             not (way.is_any or is_for) for way, is_for in zip(self._ways, self._script.is_for, strict=True)
         )
         self._count = 0  # of those that were ever held back
         self._queues: dict[tuple[bool, bytes], _Queue] = {}  # by direction and flow
         self._dues: list[tuple[int, int, _Held]] = []  # may hold some that are gone already
+
+    def go_on(self, before: Cable) -> tuple[bool, bool]:
+        """Take over what is as it was in another cable, which is used no more: the script, and each way.
+
+        Returns of what comes to the node, and of what it sends, whether it fares as it did there.
+        """
+        old, new = before._wire, self._wire
+        if same_script := old.script == new.script:
+            self._script = before._script
+        chances = ((old.received, new.received), (old.sent, new.sent))
+        same = [old.seed == new.seed and one == other for one, other in chances]
+        self._ways = tuple(  # type: ignore[assignment]
+            was if is_same else way for was, way, is_same in zip(before._ways, self._ways, same, strict=True)
+        )
+        return same_script and same[False], same_script and same[True]
 
     def fate(self, sent: bool, frame: bytes, now_ns: int) -> Fate:
         """Decide on an Ethernet frame that comes now."""

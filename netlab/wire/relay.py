@@ -23,16 +23,18 @@ from netlab.wire.cable import Cable
 from netlab.wire.fate import Released
 from netlab.wire.feed import Feed
 
-_ODD_NS = 1_000_000_000  # a frame that seems to be so old, or so early, is so because the clock was set
+# A frame that seems to be so early, or to be older by so much than the last look, is so as the clock was set.
+_ODD_NS = 1_000_000_000
 
 
 class Source(Protocol):
     """Where frames come in, as at a `netlab.kernel.frames.Intake`."""
 
-    lost: int
-
     def fileno(self) -> int:
         """Return the descriptor to poll."""
+
+    def fit(self, mtu: int) -> None:
+        """Have room for frames of that MTU."""
 
     def hear(self, interfaces: Iterable[int]) -> None:
         """Take the frames of these interfaces only."""
@@ -82,18 +84,27 @@ class _Cord:
 
     def __post_init__(self) -> None:
         self.mac = bytes.fromhex(self.lead.port.mac.replace(":", ""))
-        self.cable, self.tallies = Cable(self.lead.wire, mac=self.mac), (Tally(), Tally())
+        self.cable, self.tallies = Cable(self.lead.wire, self.mac), (Tally(), Tally())
 
-    def renew(self, before: Wire) -> None:
-        """Begin with the wire as it now is; a direction of which nothing else is said counts on."""
-        wire = self.lead.wire
-        self.cable = Cable(wire, self.cable, self.mac)
-        same = before.script == wire.script and before.seed == wire.seed
-        received, sent = self.tallies
-        self.tallies = (
-            received if same and before.received == wire.received else Tally(),
-            sent if same and before.sent == wire.sent else Tally(),
-        )
+    @property
+    def state(self) -> _State:
+        """How far it is."""
+        return self.lead.wire, self.cable, self.tallies
+
+    def renew(self, before: _State) -> None:
+        """Begin with the wire as it now is; what is as it was `before` goes on where that was."""
+        wire, cable, tallies = before
+        if wire == self.lead.wire:
+            self.cable, self.tallies = cable, tallies
+            return
+        self.cable = Cable(self.lead.wire, self.mac)
+        kept = self.cable.go_on(cable)
+        received, sent = (tally if same else Tally() for tally, same in zip(tallies, kept, strict=True))
+        self.tallies = (received, sent)
+
+
+# A wire, with what it is about to do, and what it did.
+_State = tuple[Wire, Cable, tuple[Tally, Tally]]
 
 
 class Relay:
@@ -112,30 +123,38 @@ class Relay:
         self._count = 0
         self._holding: dict[str, _Cord] = {}  # whose cables hold back what is to be overtaken
         self._now = 0
+        self._looked = time.monotonic_ns()  # what came earlier has been read
+        self._before: dict[str, _State] = {}  # of the cables that the latest change was about
         self._lost = 0  # frames that outlets which are closed by now had no room for
 
     # -- cables ------------------------------------------------------------------------------------------
 
-    def follow(self, leads: Iterable[Lead]) -> None:
-        """Carry these cables, and no others, from now on; a wire that stays as it is goes on where it was.
+    def follow(self, leads: Iterable[Lead], *, back: bool = False) -> None:
+        """Carry these cables, and no others, from now on; what stays of a wire goes on where it was.
 
-        What another one still held goes on its way at once.
+        So does what is as before the latest change if that is taken `back`. What another wire still held
+        goes on its way at once.
         """
         wanted = {lead.port.port: lead for lead in leads}
+        former, self._before = self._before if back else {}, {}
         for name, cord in list(self._cords.items()):
             lead = wanted.get(name)
             if lead is None or (lead.near, lead.far) != (cord.lead.near, cord.lead.far):
+                self._before[name] = cord.state
                 self._leave(self._cords.pop(name))
         for name, lead in wanted.items():
             known = self._cords.get(name)
             if known is None:
                 inner, _ = wire_ends(name)
-                self._cords[name] = _Cord(lead, (self._outlet(name), self._outlet(inner)))
+                cord = self._cords[name] = _Cord(lead, (self._outlet(name), self._outlet(inner)))
+                if name in former:
+                    cord.renew(former[name])
             else:
-                wire, known.lead = known.lead.wire, lead
-                if wire != lead.wire:
+                state, known.lead = known.state, lead
+                if state[0] != lead.wire:
+                    self._before[name] = state
                     self._flush(known)
-                    known.renew(wire)
+                    known.renew(former.get(name, state))
         self._ends = {}
         for cord in self._cords.values():
             self._ends |= {cord.lead.near: (cord, True), cord.lead.far: (cord, False)}
@@ -170,13 +189,14 @@ class Relay:
         """Take what has come, and let go what is due."""
         clock = time.monotonic_ns()
         ahead = clock - time.time_ns()
+        oldest, self._looked = self._looked - _ODD_NS, clock
         now, ends = self._now, self._ends
         for time_ns, interface, frame in self.source.read():
             if interface not in ends:
                 continue
             cord, sent = ends[interface]
             came = time_ns + ahead
-            now = max(now, came if abs(came - clock) < _ODD_NS else clock)
+            now = max(now, came if oldest < came < clock + _ODD_NS else clock)
             if self._under_way and self._under_way[0][0] <= now:
                 self._release(now)
             if self._holding:

@@ -23,7 +23,7 @@ from netlab.backends.docker.containers import FABRIC, PLAN
 from netlab.backends.docker.conversation import Conversation, Running
 from netlab.backends.docker.imagelog import ImageLog
 from netlab.backends.inside import parcel
-from netlab.backends.protocol import Request, Rewire, check_name
+from netlab.backends.protocol import Request, Rewire, check_name, every_cable
 from netlab.errors import LabError, NetlabError, UsageError
 from netlab.kernel.process import Command
 from netlab.plan.model import Plan, PlannedNode
@@ -126,7 +126,7 @@ class Session:
 
     def wires(self) -> dict[str, Any]:
         """Return the lab's cables, with what their wires did."""
-        return self._ask("wires")
+        return every_cable(lambda first: self._ask("wires", first=first))
 
     def wire(self, asked: Rewire) -> list[Change]:
         """Give a cable another wire."""
@@ -162,8 +162,8 @@ class Session:
         conversation.ask()
         return conversation
 
-    def _ask(self, verb: str) -> dict[str, Any]:
-        with contextlib.closing(self._converse({"do": verb})) as conversation:
+    def _ask(self, verb: str, **more: int) -> dict[str, Any]:
+        with contextlib.closing(self._converse({"do": verb, **more})) as conversation:
             return conversation.ask()
 
     def _converse(self, message: dict[str, Any]) -> Conversation:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 WHO = "the wires' relay"
 _ANSWER_SECONDS = 30.0
 _LAST_SECONDS = 5.0
+# What a relay that was killed has not told of: one packet at least, so that the record is not called whole.
+_NOBODY_KNOWS = 1
+_AT_ONCE = 1000  # ports that one message tells of: 150 bytes each
 
 
 @dataclass(slots=True)
@@ -41,20 +44,32 @@ class Wires:
     feed: socket.socket | None = None
     daemon: daemons.Daemon | None = None
     control: socket.socket | None = None
+    lost: int = 0  # by relays that were before
 
-    def follow(self, plan: Plan, indexes: Mapping[str, int]) -> None:
+    def follow(self, plan: Plan, indexes: Mapping[str, int], *, back: bool = False) -> None:
         """Let a plan's wires be those that there are, from before their ports carry their first packet.
 
-        What is taken off a wire goes on its way at once. LabError where the relay has ended.
+        What is taken off a wire goes on its way at once. `back`: the latest change is taken back, so that
+        they go on where they were. Where the relay has ended nobody is told. A relay without wires stays
+        until `settle`.
         """
         wanted = _of_wires(plan, indexes)
-        if self.control is not None:
+        if self.control is None:
+            if wanted:
+                self._launch(plan, indexes)
+        elif self.daemon is not None:
             with parcel.wrapped(plan) as descriptor:
-                self._ask({"do": "follow", "indexes": wanted}, (descriptor,))
-        elif wanted:
-            self._launch(plan, indexes)
-        if not wanted:
+                self._ask({"do": "follow", "indexes": wanted, "back": back}, (descriptor,))
+
+    def settle(self, plan: Plan) -> None:
+        """End a relay that has nothing to carry any more, or forget one that has ended."""
+        if not any(map(relayed, plan.ports)):
             self._stop()
+
+    def check(self) -> None:
+        """Raise LabError where there was a relay and it has ended."""
+        if self.control is not None:
+            self._ask({"do": "count", "first": 0})
 
     def _launch(self, plan: Plan, indexes: Mapping[str, int]) -> None:
         """Start to carry the frames of a plan's wired ports; when this returns, none is missed."""
@@ -75,16 +90,26 @@ class Wires:
         self.daemon, self.control = daemon, ours
 
     def _stop(self) -> None:
-        """End a relay that has nothing to carry."""
-        if self.daemon is not None and self.control is not None:
+        if self.control is None:
+            return
+        with contextlib.suppress(LabError):  # it has ended, which is told
+            self.lost = self.counts()["lost"]
+        self.control.close()
+        self.control = None
+        if self.daemon is not None:
             ended, self.daemon = self.daemon, None
-            self.control.close()
-            self.control = None
             os.waitpid(ended.pid, 0)
 
     def counts(self) -> dict[str, Any]:
         """Return what each wire did, by port and direction, and how many frames were `lost`."""
-        return self._ask({"do": "count"}) if self.control is not None else {"ports": {}, "lost": 0}
+        ports: dict[str, Any] = {}
+        answer: channel.Message = {"lost": 0}
+        while self.control is not None:
+            answer = self._ask({"do": "count", "first": len(ports)})
+            ports |= answer["ports"]
+            if not answer["more"]:
+                break
+        return {"ports": ports, "lost": self.lost + answer["lost"]}
 
     def complaints(self) -> list[dict[str, Any]]:
         """Return what is to be told at the lab's end, as of daemons that have ended before their time."""
@@ -105,7 +130,7 @@ class Wires:
         ended, self.daemon = self.daemon, None
         if self.feed is not None:
             with contextlib.suppress(OSError):
-                self.feed.send(fates.end(0, gone=True), socket.MSG_DONTWAIT)
+                self.feed.send(fates.end(_NOBODY_KNOWS, gone=True), socket.MSG_DONTWAIT)
         return ended
 
     def _ask(self, message: channel.Message, descriptors: tuple[int, ...] = ()) -> channel.Message:
@@ -150,22 +175,26 @@ def _carry(
     # The numbers of a large lab's descriptors are more than select(2) knows; those given now are the lowest.
     control = ends[0].dup()
     feed = Feed(ends[1].dup()) if ends[1] is not None else None
-    mtu = max(port.mtu or ETHERNET_MTU for port in plan.ports)
     try:
-        relay = Relay(Intake(mtu), feed)
+        relay = Relay(Intake(_largest_mtu(plan)), feed)
     except OSError as error:
         os.write(2, f"the kernel gives no memory-mapped packet socket: {error.strerror}\n".encode())
         return 1
-    _follow(relay, plan, indexes)
+    _follow(relay, plan, indexes, back=False)
     ready()
     run(relay, {control.fileno(): lambda: _hear(relay, control)})
     return 0
 
 
-def _follow(relay: Relay, plan: Plan, indexes: Mapping[str, int]) -> None:
+def _follow(relay: Relay, plan: Plan, indexes: Mapping[str, int], *, back: bool) -> None:
     leads = _leads(plan, indexes)
     namespace.allow_descriptors(2 * len(leads))
-    relay.follow(leads)
+    relay.source.fit(_largest_mtu(plan))
+    relay.follow(leads, back=back)
+
+
+def _largest_mtu(plan: Plan) -> int:
+    return max(port.mtu or ETHERNET_MTU for port in plan.ports)
 
 
 def _leads(plan: Plan, indexes: Mapping[str, int]) -> list[Lead]:
@@ -190,9 +219,11 @@ def _hear(relay: Relay, control: socket.socket) -> None:
     if message["do"] == "follow":
         plan = parcel.read(*descriptors)
         os.close(*descriptors)
-        _follow(relay, plan, message["indexes"])
+        _follow(relay, plan, message["indexes"], back=message["back"])
     else:
-        tallies = relay.tallies().items()
+        every = list(relay.tallies().items())
+        end = message["first"] + _AT_ONCE
+        tallies, answer["more"] = every[message["first"] : end], end < len(every)
         answer["lost"] = relay.lost
         answer["ports"] = {
             port: {way: _counted(tally) for way, tally in zip(("received", "sent"), both, strict=True)}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
+from netlab.backends.inside import channel
 from netlab.backends.inside.altering import Step
 from netlab.backends.inside.standing import Standing
 from netlab.errors import LabError, UsageError
@@ -19,6 +20,8 @@ from netlab.splicing import Splicing
 from netlab.topology.impairing import impaired
 from netlab.topology.wires import Chance, Wire
 
+_MOST_TOLD = channel.LARGEST // 2  # bytes of cables in one message
+
 
 def step(lab: Standing, comparison: Comparison, fabric: tuple[int, Mapping[str, int]]) -> Iterator[Step]:
     """Yield what makes a lab's wires those of another plan; `fabric`: its namespace, and ifindexes then."""
@@ -28,14 +31,26 @@ def step(lab: Standing, comparison: Comparison, fabric: tuple[int, Mapping[str, 
     if wired[0] == wired[1]:
         return
     there, back = (Splicing(namespace, *plans, {**before, **after}) for plans in ((old, new), (new, old)))
+    begun = False
 
-    def change(splicing: Splicing, indexes: Mapping[str, int]) -> None:
-        splicing.begin()
-        lab.wires.follow(splicing.new, indexes)
-        splicing.end()
+    def change() -> None:
+        nonlocal begun
+        if not set(wired[1]) <= set(wired[0]):  # to take wires away needs no relay
+            lab.wires.check()
+        begun = True
+        there.begin()
+        lab.wires.follow(new, after)
+        there.end()
+
+    def take_back() -> None:
+        if begun:
+            back.begin()
+            lab.wires.follow(old, before, back=True)
+            back.end()
+            lab.wires.settle(old)
 
     subject = next((one.subject for one in comparison.changes if one.aspect == "wire"), "")
-    yield Step(subject, ("wire",), partial(change, there, after), partial(change, back, before))
+    yield Step(subject, ("wire",), change, take_back, lambda: lab.wires.settle(new))
 
 
 def planned(plan: Plan, asked: Mapping[str, Any]) -> Plan:
@@ -72,20 +87,26 @@ def _chosen(ports: tuple[Port, ...], interface: str | None, node: str) -> Port:
     raise UsageError(f"node {node} has no interface {interface!r}", f"there is {names}")
 
 
-def told(lab: Standing) -> dict[str, Any]:
+def told(lab: Standing, first: int = 0) -> dict[str, Any]:
     """Return each cable of the lab, with its wire and what that did until now, and how many were lost.
 
-    Where the kernel is the wire, or the relay has ended, nobody counts.
+    From the `first` on, as many as go into one message; `more` says whether there are others. Where the
+    kernel is the wire, or the relay has ended, nobody counts.
     """
+    try:
+        counts = lab.wires.counts()
+    except LabError:
+        counts = {"ports": {}, "lost": None}
     ports = lab.request.plan.ports
-    counts: dict[str, Any] = {"ports": {}, "lost": 0}
-    if any(map(relayed, ports)):
-        try:
-            counts = lab.wires.counts()
-        except LabError:
-            counts = {"ports": {}, "lost": None}
-    listed = [described(port, counts["ports"].get(port.port)) for port in ports]
-    return {"cables": listed, "lost": counts["lost"]}
+    listed: list[dict[str, Any]] = []
+    size = 0
+    for port in ports[first:]:
+        cable = described(port, counts["ports"].get(port.port))
+        size += len(json.dumps(cable))
+        if listed and size > _MOST_TOLD:
+            break
+        listed.append(cable)
+    return {"cables": listed, "lost": counts["lost"], "more": first + len(listed) < len(ports)}
 
 
 def described(port: Port, counted: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -93,6 +114,6 @@ def described(port: Port, counted: Mapping[str, Any] | None) -> dict[str, Any]:
     about = {"node": port.node, "interface": port.interface, "network": port.switch}
     wire: Wire | None = port.wire
     if wire is None:
-        return about | {"wire": None}
+        return about | {"wire": None, "counted": None}
     data = cables.data(wire, port.node)
     return about | {"wire": data, "words": cables.words(wire, port.node), "counted": counted}

@@ -275,11 +275,11 @@ class Supervisor(Standing):
         comparison = applying.apply(self, parcel.read(*packed), dry=message["dry"])
         conversation.tell({"changes": applying.told(comparison.changes)})
 
-    def do_wires(self, conversation: Conversation, _: channel.Message, __: list[int]) -> None:
-        """Tell of each cable, and what its wire did."""
+    def do_wires(self, conversation: Conversation, message: channel.Message, _: list[int]) -> None:
+        """Tell of cables, from the `first` that is asked for, and what their wires did."""
         from netlab.backends.inside import splicing
 
-        conversation.tell(splicing.told(self))
+        conversation.tell(splicing.told(self, message["first"]))
 
     def do_wire(self, conversation: Conversation, message: channel.Message, _: list[int]) -> None:
         """Give a node's cable another wire, or none."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.backends.inside import channel, parcel
 from netlab.backends.inside.supervisor import Supervisor
-from netlab.backends.protocol import Request, Rewire, check_name
+from netlab.backends.protocol import Request, Rewire, check_name, every_cable
 from netlab.errors import LabError, TimeLimitError, UsageError
 from netlab.kernel import sandbox
 from netlab.kernel.probes import explain_refusal
@@ -126,7 +126,7 @@ class Session:
 
     def wires(self) -> dict[str, Any]:
         """Return the lab's cables, with what their wires did."""
-        return self._ask("wires")
+        return every_cable(lambda first: self._ask("wires", first=first))
 
     def wire(self, asked: Rewire) -> list[Change]:
         """Give a cable another wire."""
@@ -145,9 +145,9 @@ class Session:
         """Return a connection that becomes readable when the lab has ended."""
         return self._connect()
 
-    def _ask(self, verb: str) -> dict[str, Any]:
+    def _ask(self, verb: str, **more: int) -> dict[str, Any]:
         with self._connect() as end:
-            channel.send(end, {"do": verb})
+            channel.send(end, {"do": verb, **more})
             return _answer(end)
 
     def close(self) -> None:

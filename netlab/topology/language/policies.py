@@ -155,7 +155,8 @@ CAPTURE = Section(
     title="A recording of some packets",
     about="""\
 A file beside `capture.pcapng`, which has them all: `pages` is recorded to `pages.pcapng`, from before the
-first packet. What is left out means: all.""",
+first packet. What is left out means: all. What a wire did, netlab reads in both; Wireshark shows it in
+`capture.pcapng` alone.""",
     keys=(
         Key(
             "networks",

@@ -106,6 +106,20 @@ def test_mistakes(said: list[str], sentence: str) -> None:
     assert str(error.value).startswith(sentence)
 
 
+def test_netem_that_was_there_before() -> None:
+    """Who has not written it is told what to write instead; who has, to leave it out."""
+    before = impaired(None, ["delay=20ms", "engine=netem"], "web")
+    for said, cure in (
+        (["drop 1st tcp"], "add engine=user"),
+        (["reorder=1%"], "write delay= beside it, or add engine=user"),
+        (["drop 1st tcp", "engine=netem"], "leave out engine=netem"),
+    ):
+        with pytest.raises(UsageError) as error:
+            impaired(before, said, "web")
+        assert str(error.value).endswith(f" — {cure}")
+    assert impaired(before, ["drop 1st tcp", "engine=user"], "web").engine == "user"
+
+
 def test_a_mistake_in_a_step_shows_its_place() -> None:
     """As one in a file does."""
     with pytest.raises(InputError) as error:

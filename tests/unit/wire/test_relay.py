@@ -39,6 +39,9 @@ class Links:
         """Return no descriptor: nobody polls."""
         return -1
 
+    def fit(self, mtu: int) -> None:
+        """Have room for any."""
+
     def hear(self, interfaces: Iterable[int]) -> None:
         """Note what is heard."""
         self.heard = set(interfaces)
@@ -153,6 +156,34 @@ def test_a_wire_that_changes(links: Links) -> None:
     assert relay.pause() is None
 
 
+def test_what_was_said_of_the_other_way_stays(links: Links) -> None:
+    """A script that is used up strikes no more, and its tally goes on, when one way alone is changed."""
+    relay = Relay(links, outlet=links.outlet)
+    script = wire("drop 1st tcp to web")
+    relay.follow([lead(script)])
+    assert carry(relay, links, (FAR, tcp())) == []
+    relay.follow([lead(replace(script, sent=Chance(delay=0.001)))])
+    assert len(carry(relay, links, (FAR, tcp()))) == 1
+    received, sent = relay.tallies()["web"]
+    assert (received.frames, received.dropped, sent.frames) == (2, 1, 0)
+
+
+@pytest.mark.parametrize("other", [[], [lead(wire("drop each tcp"))]])
+def test_a_change_that_is_taken_back(links: Links, other: list[Lead]) -> None:
+    """A wire that was another's for a moment, or none, is where it was; one that is asked for anew begins."""
+    relay = Relay(links, outlet=links.outlet)
+    script = [lead(wire("drop 1st tcp"))]
+    relay.follow(script)
+    assert carry(relay, links, (NEAR, tcp())) == []
+    relay.follow(other)
+    relay.follow(script, back=True)
+    assert len(carry(relay, links, (NEAR, tcp()))) == 1
+    assert relay.tallies()["web"][1].frames == 2
+    relay.follow(other)
+    relay.follow(script)
+    assert carry(relay, links, (NEAR, tcp())) == []
+
+
 def test_a_port_that_is_made_anew(links: Links) -> None:
     """It has other ends, and its cable begins anew."""
     relay = Relay(links, outlet=links.outlet)
@@ -173,6 +204,18 @@ def test_a_clock_that_is_set(links: Links) -> None:
         links.came.append((time.time_ns() + hour * 3_600_000_000_000, NEAR, b"frame"))
         relay.carry()
         assert 0 < (relay.pause() or 0) <= 0.011
+
+
+def test_a_relay_that_was_held_up(links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came meanwhile came when it did: it is due by that, and not by when it is found."""
+    relay = Relay(links, outlet=links.outlet)
+    relay.follow([lead(wire(delay=10.0))])
+    later = time.monotonic_ns() + 5_000 * MS, time.time_ns() + 5_000 * MS
+    monkeypatch.setattr(time, "monotonic_ns", lambda: later[0])
+    monkeypatch.setattr(time, "time_ns", lambda: later[1])
+    links.came.append((later[1] - 3_000 * MS, NEAR, b"frame"))
+    relay.carry()
+    assert relay.pause() == pytest.approx(7, abs=0.01)
 
 
 # -- the way to the recorder -----------------------------------------------------------------------------

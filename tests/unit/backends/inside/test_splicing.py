@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from netlab.backends.inside.splicing import described, planned
+from netlab.backends.inside import channel
+from netlab.backends.inside.relaying import Wires
+from netlab.backends.inside.splicing import described, planned, told
+from netlab.backends.protocol import every_cable
 from netlab.errors import UsageError
 from netlab.plan import make_plan
 from netlab.plan.changes import compare
@@ -77,6 +82,26 @@ def test_taken_away(plan: Plan) -> None:
 def test_what_is_told(plan: Plan) -> None:
     """A cable's wire, in words and as data, and what was counted."""
     plain, wired, *_ = (described(port, {"sent": 1}) for port in plan.ports)
-    assert plain == {"node": "a", "interface": "eth0", "network": "lan", "wire": None}
+    assert plain == {"node": "a", "interface": "eth0", "network": "lan", "wire": None, "counted": None}
     assert wired["words"].startswith("loss 5%; seed ")
     assert (wired["counted"], wired["wire"]["sent"]["loss"]) == ({"sent": 1}, 0.05)
+
+
+def test_a_lab_of_many_cables(tmp_path: Path) -> None:
+    """What is told of them goes into several messages, none of them too large, and is whole."""
+    text = (
+        "name: x\nnetworks: {lan: 10.0.0.0/16}\nnodes:\n  pc: {count: 900, wire: {loss: 1%, delay: 20 ms}}\n"
+    )
+    large = make_plan(parse(text, file="x.yaml", directory=Path()))
+    lab: Any = SimpleNamespace(wires=Wires(tmp_path), request=SimpleNamespace(plan=large))
+    messages: list[int] = []
+
+    def ask(first: int) -> dict[str, Any]:
+        answer = told(lab, first)
+        messages.append(len(json.dumps(answer)))
+        return answer
+
+    cables = every_cable(ask)["cables"]
+    assert [cable["node"] for cable in cables] == [port.node for port in large.ports]
+    assert len(messages) > 1
+    assert max(messages) < channel.LARGEST
