@@ -19,7 +19,7 @@ from netlab.plan.model import Port
 from netlab.plan.names import wire_ends
 from netlab.report.fates import Note
 from netlab.topology.wires import Wire
-from netlab.wire.cable import DROPPED, Cable
+from netlab.wire.cable import DROPPED, HELD, Cable
 from netlab.wire.feed import Feed
 
 _ODD_NS = 1_000_000_000  # a frame that seems to be so old, or so early, is so because the clock was set
@@ -60,10 +60,11 @@ class Lead:
 
 @dataclass(slots=True)
 class Tally:
-    """What a wire did in one direction: frames that came, were dropped, went on otherwise than they came."""
+    """What a wire did in one direction: frames that came; were dropped, only held, or otherwise changed."""
 
     frames: int = 0
     dropped: int = 0
+    delayed: int = 0
     altered: int = 0
 
 
@@ -191,7 +192,10 @@ class Relay:
             tally.dropped += 1
             copies: tuple[tuple[int, bytes], ...] = ()
         else:
-            tally.altered += 1
+            if fate.remark.startswith(HELD):  # what else is done to a packet is said first
+                tally.delayed += 1
+            else:
+                tally.altered += 1
             own = fate.deliveries[0][1] if fate.deliveries else frame
             later = times[0] - now
             copies = tuple((due + later, copy) for due, copy in fate.deliveries if copy is own)

@@ -202,4 +202,5 @@ def _hear(relay: Relay, control: socket.socket) -> None:
 
 
 def _counted(tally: Any) -> dict[str, int]:  # noqa: ANN401 — the relay's
-    return {"packets": tally.frames, "dropped": tally.dropped, "altered": tally.altered}
+    names = ("dropped", "delayed", "altered")
+    return {"packets": tally.frames} | {name: getattr(tally, name) for name in names}
