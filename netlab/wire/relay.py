@@ -231,6 +231,11 @@ class Relay:
             + sum(outlet.lost for cord in self._cords.values() for outlet in cord.outlets)
         )
 
+    @property
+    def under_way(self) -> int:
+        """How many copies of frames are on their way, and cables that hold some back to be overtaken."""
+        return len(self._under_way) + len(self._holding)
+
     def tallies(self) -> dict[str, tuple[Tally, Tally]]:
         """Return what each wire did, by its port: to what comes to the node, then to what it sends."""
         return {name: cord.tallies for name, cord in self._cords.items()}

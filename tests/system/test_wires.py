@@ -380,6 +380,14 @@ def test_what_comes_after_wires_is_recorded(tmp_path: Path) -> None:
     assert any((line.source, line.protocol) == ("late", "ICMP") for line in lines)
 
 
+def test_a_record_ends_with_what_was_under_way(tmp_path: Path) -> None:
+    """The command ends while what it has sent is held: it arrives, and so does what is sent in return."""
+    with recorded(two(of_b="{delay: 200 ms}", subnet6="none"), tmp_path / "out") as running:
+        out(running, "a", sys.executable, "-c", SEND, "7", "1")
+    last = trace(tmp_path / "out")[-1]
+    assert (last.source, last.protocol) == ("b", "ICMP"), last
+
+
 def test_a_wire_by_name(tmp_path: Path) -> None:
     """What is asked for is refused with a sentence where it cannot be, and listed with what it did."""
     with lab.start(plan(PLAIN)) as running:

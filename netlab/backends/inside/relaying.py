@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 WHO = "the wires' relay"
 _ANSWER_SECONDS = 30.0
 _LAST_SECONDS = 5.0
+# How long a lab's end waits for what is under way, and for how long nothing is to be: kernels answer late,
+# too, after 40 ms at most (a delayed ACK).
+_SETTLED_SECONDS = 1.0
+_QUIET_SECONDS = 0.06
+_ASKED_EVERY_SECONDS = 0.01
 
 
 @dataclass(slots=True)
@@ -84,7 +89,24 @@ class Wires:
 
     def counts(self) -> dict[str, Any]:
         """Return what each wire did, by port and direction, and how many frames were `lost`."""
-        return self._ask({"do": "count"}) if self.control is not None else {"ports": {}, "lost": 0}
+        return (
+            self._ask({"do": "count"})
+            if self.control is not None
+            else {"ports": {}, "lost": 0, "under_way": 0}
+        )
+
+    def settle(self) -> None:
+        """Wait, but not for long, until nothing is under way: no record is to end within an exchange."""
+        if self.control is None:
+            return
+        now = time.monotonic()
+        limit, quiet_since = now + _SETTLED_SECONDS, now
+        with contextlib.suppress(LabError):  # it has ended, which is told
+            while now < min(limit, quiet_since + _QUIET_SECONDS):
+                under_way = self.counts()["under_way"]
+                time.sleep(_ASKED_EVERY_SECONDS)
+                now = time.monotonic()
+                quiet_since = now if under_way else quiet_since
 
     def complaints(self) -> list[dict[str, Any]]:
         """Return what is to be told at the lab's end, as of daemons that have ended before their time."""
@@ -193,7 +215,7 @@ def _hear(relay: Relay, control: socket.socket) -> None:
         _follow(relay, plan, message["indexes"])
     else:
         tallies = relay.tallies().items()
-        answer["lost"] = relay.lost
+        answer["lost"], answer["under_way"] = relay.lost, relay.under_way
         answer["ports"] = {
             port: {way: _counted(tally) for way, tally in zip(("received", "sent"), both, strict=True)}
             for port, both in tallies
