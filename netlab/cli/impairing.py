@@ -107,5 +107,5 @@ def _counted(one: dict[str, int] | None) -> str:
     if one is None:
         return "not counted"
     said = [console.count(one["packets"], "packet")]
-    said += [f"{one[what]} {what}" for what in ("dropped", "altered") if one[what]]
+    said += [f"{one[what]} {what}" for what in ("dropped", "delayed", "altered") if one[what]]
     return ", ".join(said)

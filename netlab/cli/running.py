@@ -27,7 +27,7 @@ def load_plan(topology: Path, **choices: Unpack[console.Choices]) -> Plan:
     from netlab.plan import make_plan
     from netlab.topology import load
 
-    return make_plan(load(topology), **choices)
+    return make_plan(load(topology, engines=choices["engines"]), **choices)
 
 
 @contextmanager

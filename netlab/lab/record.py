@@ -107,7 +107,7 @@ def _candidates(out: Path | None, name: str) -> Iterator[Path]:
 def _try_claim(directory: Path, names: Sequence[str]) -> Record | None:
     """Mark, lock and empty a directory; None where another process holds it, until that ends."""
     directory.mkdir(parents=True, exist_ok=True)
-    _check_is_ours(directory, names)
+    _check_is_ours(directory)
     # The lock is on a file: through a directory's descriptor, a lab that holds it would find its way out.
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     lock = os.open(directory / MARKER, flags, 0o644)
@@ -139,18 +139,14 @@ def _is_lent(note: str) -> bool:
     return False
 
 
-def _check_is_ours(directory: Path, names: Sequence[str]) -> None:
-    """Raise UsageError where a file would be overwritten that is not a record's."""
+def _check_is_ours(directory: Path) -> None:
+    """Raise UsageError for a directory that holds anything, and is no record's: it is somebody's own."""
     # Before the marker is looked for: another run may be making both, the marker first.
-    taken = [path for path in (directory / name for name in (*names, _LOGS)) if _is_there(path)]
+    taken = min((path for path in directory.iterdir() if path.name != MARKER), default=None)
     marker = directory / MARKER
-    if taken and (marker.is_symlink() or not marker.is_file()):
-        hint = "move it away, or give another --out DIR"
-        raise UsageError(f"{taken[0]} is in the way: it is no part of a run that was recorded there", hint)
-
-
-def _is_there(path: Path) -> bool:
-    return path.is_symlink() or path.exists()
+    if taken is not None and (marker.is_symlink() or not marker.is_file()):
+        hint = "move it away, or give another --out DIR: a new one, or that of an earlier run"
+        raise UsageError(f"{taken} is in the way: it is no part of a run that was recorded there", hint)
 
 
 def _empty(directory: Path, names: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ import ipaddress
 import random
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -28,6 +28,7 @@ from netlab.tcp import datagram, icmp, segment
 from netlab.tcp.block import Failure
 from netlab.tcp.datagram import Datagram
 from netlab.tcp.endpoint import ClosedError, Endpoint
+from netlab.tcp.hooks import Hook, Showing, rebuilt
 from netlab.tcp.link import Link
 from netlab.tcp.settings import DEFAULTS, Settings
 from netlab.tcp.states import State
@@ -35,9 +36,6 @@ from netlab.tcp.states import State
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
     from scapy.packet import Packet
-
-Hook = Callable[["Packet"], "Packet | Iterable[Packet] | None"]
-"""Gets a packet, from its IP header on; returns what takes its place: itself, another, several, or None."""
 
 _READ = 1 << 16
 _HEADERS = {4: 40, 6: 60}  # bytes of IP's and TCP's, without options
@@ -92,6 +90,7 @@ class Connection:
         self._began = time.monotonic()
         self._files = 0
         self._close_is_wanted = False
+        self._showing = Showing(self._version)
 
     # -- what a socket has -------------------------------------------------------------------------
 
@@ -162,7 +161,9 @@ class Connection:
             self._link.close()
 
     def abort(self) -> None:
-        """End it at once, with RST."""
+        """End it at once, with RST; a hook that has failed does not see that."""
+        if self._showing.has_failed:
+            self.on_send = None
         self.endpoint.abort(self._now())
         self._flush()
         self._link.close()
@@ -189,6 +190,11 @@ class Connection:
         """RFC 9293's word for how far it is."""
         return self.endpoint.state
 
+    @property
+    def held_back(self) -> str:
+        """What to ask of a hook that has let no segment pass; empty where there is none such."""
+        return self._showing.held_back
+
     def wait(self, seconds: float) -> None:
         """Take and answer segments for so long, or until the connection has ended."""
         limit = self._now() + seconds
@@ -199,7 +205,7 @@ class Connection:
     def arrive(self, packet: Packet) -> None:
         """Let a packet arrive that `on_receive` has held back; the hook does not see it again."""
         with contextlib.suppress(segment.DamagedError):
-            self._arrives(datagram.decode(_rebuilt(packet)), self._now())
+            self._arrives(datagram.decode(rebuilt(packet)), self._now())
         self._flush()
 
     def __enter__(self) -> Self:
@@ -235,7 +241,8 @@ class Connection:
                 self._flush()
                 raise self._error()
             if self._now() >= limit:
-                advice = f" ({self.endpoint.block.advice})" if self.endpoint.block.advice else ""
+                advice = self.held_back or self.endpoint.block.advice
+                advice = f" ({advice})" if advice else ""
                 raise TimeoutError(
                     errno.ETIMEDOUT,
                     f"{self._peer} {what} for {wait:g} s; we are in {self.state.value}{advice}",
@@ -258,7 +265,11 @@ class Connection:
     def _take(self, data: bytes, now: float) -> None:
         """Let a datagram arrive; what is damaged is dropped (RFC 9293, section 3.1, MUST-3)."""
         is_segment = data[9 if self._version == 4 else 6] == segment.PROTOCOL
-        for each in self._through(self.on_receive, data) if self.on_receive and is_segment else (data,):
+        for each in (
+            self._showing.through("on_receive", self.on_receive, data)
+            if self.on_receive and is_segment
+            else (data,)
+        ):
             with contextlib.suppress(segment.DamagedError):
                 self._arrives(datagram.decode(each), now)
 
@@ -278,18 +289,8 @@ class Connection:
             if self.on_send is None:
                 link.send(data)
             else:
-                for changed in self._through(self.on_send, data):
+                for changed in self._showing.through("on_send", self.on_send, data):
                     link.send(changed)
-
-    def _through(self, hook: Hook, data: bytes) -> list[bytes]:
-        """Show a datagram to a hook, as a packet of Scapy's, and return what becomes of it."""
-        from scapy.layers.inet import IP
-        from scapy.layers.inet6 import IPv6
-        from scapy.packet import Packet
-
-        made = hook((IP if self._version == 4 else IPv6)(data))
-        packets = [made] if isinstance(made, Packet) else list(made or ())
-        return [_rebuilt(packet) for packet in packets]
 
     # -- the end -----------------------------------------------------------------------------------
 
@@ -379,25 +380,3 @@ def _resolve(host: str) -> str:
         raise OSError(
             error.errno, f"{host} is no name or address that this node knows: {error.strerror}"
         ) from None
-
-
-def _rebuilt(packet: Packet) -> bytes:
-    """Return a packet's bytes; where a hook has changed it, with lengths and checksums that are right again.
-
-    What the hook has set itself stays: that is how a wrong checksum is made.
-    """
-    original = packet.original
-    data = bytes(packet)
-    if data == original or not original:
-        return data
-    before = packet.__class__(original)
-    for layer, was in zip(packet.iterpayloads(), before.iterpayloads(), strict=False):
-        for name in ("len", "plen", "chksum", "dataofs", "ihl"):
-            if (
-                layer.__class__ is was.__class__
-                and name in layer.fields
-                and layer.fields[name] == was.fields.get(name)
-            ):
-                del layer.fields[name]
-                layer.raw_packet_cache = None
-    return bytes(packet)

@@ -7,7 +7,7 @@
         client.sendall(answer)
 
 Its counterpart is `driver`, whose `connect` calls. The node needs `firewall: [hold-back-rst]` here, too: its
-kernel, where nothing listens at the port, answers each SYN with RST.
+kernel, where nothing listens at the port, answers each SYN with RST. Where something does, that answers, too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from types import TracebackType
 from typing import Self
 
 from netlab.tcp import datagram, segment
-from netlab.tcp.driver import Connection, Hook
+from netlab.tcp.driver import Connection
+from netlab.tcp.hooks import Hook
 from netlab.tcp.link import Ear, Link
 from netlab.tcp.segment import DamagedError
 from netlab.tcp.settings import Settings
@@ -47,16 +48,19 @@ class Listener:
     def accept(self) -> Connection:
         """Return the next connection, once its handshake is complete; TimeoutError after `timeout` seconds.
 
-        Who calls and does not go on is waited for as long, while others wait.
+        They are 10 unless `listen` was given others. Who calls and does not go on is waited for as long,
+        while others wait.
         """
         limit = time.monotonic() + self.timeout
+        why = ""
         while (left := limit - time.monotonic()) > 0:
             data = self._ear.receive(left)
-            if data is not None and (connection := self._answer(data, limit)) is not None:
-                return connection
-        raise TimeoutError(
-            errno.ETIMEDOUT, f"nobody has opened a connection to port {self.port} for {self.timeout:g} s"
-        )
+            answered = None if data is None else self._answer(data, limit)
+            if isinstance(answered, Connection):
+                return answered
+            why = answered or why
+        what = f"nobody has opened a connection to port {self.port} for {self.timeout:g} s"
+        raise TimeoutError(errno.ETIMEDOUT, f"{what}{why}")
 
     def close(self) -> None:
         """Hear no more calls; connections that were accepted go on."""
@@ -70,8 +74,8 @@ class Listener:
     ) -> None:
         self.close()
 
-    def _answer(self, data: bytes, limit: float) -> Connection | None:
-        """Complete a handshake; None if the call is damaged, known, taken back, or not for this node."""
+    def _answer(self, data: bytes, limit: float) -> Connection | str | None:
+        """Complete a handshake, or say why it was not; None if the call is damaged, known, or another's."""
         try:
             packet = datagram.decode(data)
             syn = segment.decode(packet.payload, packet.source, packet.destination)
@@ -98,15 +102,39 @@ class Listener:
             if not is_open:
                 connection.abort()
         if not is_open:
-            return None
+            return _why(self.port, connection)
         self._accepted.add(call)
         connection.timeout = self.timeout
         return connection
 
 
 def listen(port: int, *, settings: Settings | None = None, timeout: float = 10.0) -> Listener:
-    """Wait at a port; what is given is for each connection."""
+    """Wait at a port, each time `timeout` seconds at most; what is given is for each connection, too."""
     return Listener(port, settings=settings, timeout=timeout)
+
+
+def _why(port: int, connection: Connection) -> str:
+    """Say what has most likely kept a caller from completing the handshake."""
+    if connection.held_back:
+        return f" ({connection.held_back})"
+    if _is_taken(port):
+        return (
+            ", for this node's kernel has a server there, which answers, too: stop it, or take another port"
+        )
+    return ": who called took it back, or did this node's kernel, which lacks `firewall: [hold-back-rst]`?"
+
+
+def _is_taken(port: int) -> bool:
+    """Tell whether somebody listens there by the kernel's means: REUSEADDR forgives all but that."""
+    for family, everywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 — none listens
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((everywhere, port))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    return True
+    return False
 
 
 def _is_ours(address: bytes) -> bool:

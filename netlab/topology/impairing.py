@@ -31,6 +31,9 @@ def impaired(before: Wire | None, words: Sequence[str], node: str, ways: Sequenc
     whole = set(ways) == set(WAYS)
     script = tuple(_step(text, node) for text in steps)
     cure = "leave out engine=netem" if "engine" in settings else "add engine=user"
+    again = next((text for at, text in enumerate(steps) if script[at] in script[:at]), None)
+    if again is not None:
+        raise UsageError(f"{again}: {impairments.TWICE.what}", impairments.TWICE.hint)
     engine, seed = settings.pop("engine", wire.engine), settings.pop("seed", None)
     if engine not in ENGINES:
         raise UsageError(f"unknown engine {shown(engine)}", values.suggest(engine, ENGINES))
@@ -53,7 +56,7 @@ def _sorted(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     settings: dict[str, str] = {}
     steps: list[str] = []
     is_open = False
-    for word in words:
+    for at, word in enumerate(words):
         name, equals, value = word.partition("=")
         if equals:
             if name == "loss" and value.partition(":")[0] in BURST.names:
@@ -63,6 +66,7 @@ def _sorted(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
                 raise UsageError(f"{name} is there twice", "write it once")
             settings[name], is_open = value.strip(), False
         elif word.split()[:1] and (word.split()[0] in ACTIONS or not is_open):
+            _check_begins(word, words[at : at + 2], list(settings.items())[-1:])
             steps.append(word)
             is_open = True
         elif steps:
@@ -70,6 +74,21 @@ def _sorted(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     if not settings and not steps:
         raise UsageError("nothing is said of the wire", f"write what it is to do, {_LIKE}")
     return settings, steps
+
+
+def _check_begins(word: str, and_next: Sequence[str], before: Sequence[tuple[str, str]]) -> None:
+    """Raise UsageError where what should begin a step is a setting without its =, or the unit of one."""
+    name, *rest = (word if " " in word else " ".join(and_next)).split()
+    if name in (*WAY.names, "seed", "engine"):
+        value = "".join(rest) or "…"
+        is_step = name in ACTIONS and isinstance(impairments.with_setting(Chance(), name, value), Unfit)
+        if not is_step:
+            raise UsageError(f"{name} is a setting, and lacks its =", f"write {name}={value}")
+    for setting, number in before:
+        if setting in WAY.names and isinstance(impairments.with_setting(Chance(), setting, number), Unfit):
+            whole = f"{number}{word}"
+            if not isinstance(impairments.with_setting(Chance(), setting, whole), Unfit):
+                raise UsageError(f"{setting}: {shown(word)} stands apart", f"write {setting}={whole}")
 
 
 def _step(text: str, node: str) -> Step:
@@ -84,6 +103,10 @@ def _chance(settings: dict[str, str]) -> Chance:
     chance = Chance()
     found: Chance | Unfit
     for name, word in settings.items():
+        if name == "script":
+            raise UsageError(
+                "a script is no setting: its steps stand alone", 'write one so: "drop 2nd tcp data"'
+            )
         if name not in WAY.names:
             known = (*WAY.names, "seed", "engine")
             raise UsageError(f"unknown setting {shown(name)}", values.suggest(name, known))

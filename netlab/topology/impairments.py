@@ -25,6 +25,9 @@ _A_CHANCE = "a chance, as 5%"
 QUOTED = "'loss={enter:1%,leave:30%}'"  # as a shell leaves it alone
 
 
+TWICE = Unfit("this step is there twice, and both mean the same packet", "delete one, or let it say another")
+
+
 def with_setting(chance: Chance, name: str, word: str) -> Chance | Unfit:
     """Return chance with one setting changed, as "loss" to "5%"; `check` judges them together."""
     if name not in WAY.names:
@@ -94,27 +97,28 @@ def wire(value: Value, node: str, faults: Faults) -> Wire | None:
 
 def _way(known: Mapping[str, Value], key: str, engine: str, faults: Faults) -> Chance:
     """Return the chance of one direction: what is said of it alone lies over what is said of both."""
-    before = len(faults)
     own = values.fields(known.get(key), WAY.names, _WAY, faults) or {}
     settings = {name: known[name] for name in WAY.names if name in known} | own
-    chance = Chance()
+    chance, is_sound = Chance(), True
     for name, value in settings.items():
-        chance = _set(chance, name, value, faults)
-    if len(faults) == before and (wrong := check(chance, engine)):
+        found = _set(chance, name, value, faults)
+        chance, is_sound = found or chance, is_sound and found is not None
+    if is_sound and (wrong := check(chance, engine)):
         name, unfit = wrong
         faults.add(settings[name].mark, *unfit)
     return chance
 
 
-def _set(chance: Chance, name: str, value: Value, faults: Faults) -> Chance:
-    """Return chance with one setting as it stands in the file; with a fault, as it was."""
+def _set(chance: Chance, name: str, value: Value, faults: Faults) -> Chance | None:
+    """Return chance with one setting as it stands in the file; None where that has a fault."""
     if name == "loss" and isinstance(value, reader.Mapping):
-        return replace(chance, loss=0.0, burst=_burst(value, faults))
+        burst = _burst(value, faults)
+        return None if burst is None else replace(chance, loss=0.0, burst=burst)
     word = _quantity(value, _LOSS if name == "loss" else _LIKE.get(name, _A_CHANCE), faults)
-    found = chance if word is None else with_setting(chance, name, word)
+    found = None if word is None else with_setting(chance, name, word)
     if isinstance(found, Unfit):
         faults.add(value.mark, *found)
-        return chance
+        return None
     return found
 
 
@@ -145,12 +149,14 @@ def _quantity(value: Value, expected: str, faults: Faults) -> str | None:
 
 
 def _script(value: Value | None, node: str, faults: Faults) -> tuple[Step, ...]:
-    steps = []
+    steps: list[Step] = []
     for item in values.items(value, _SCRIPT, faults) or ():
         word = values.text(item, _STEP, faults)
         found = None if word is None else parse_step(word, node)
         if isinstance(found, Misread):
             faults.add(_within(item, found), found.what, found.hint)
+        elif found in steps:
+            faults.add(item.mark, *TWICE)
         elif found is not None:
             steps.append(found)
     return tuple(steps)

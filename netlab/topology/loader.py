@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Map
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,14 +29,14 @@ _WHERE = ("interfaces", "address", "address6")
 _ONE_NODE = "at least one node, as {client: }"
 
 
-def load(path: Path) -> Topology:
+def load(path: Path, engines: Map[str, str]) -> Topology:
     """Read and validate a file; InputError where it cannot be read, too."""
-    text = read_text(path)
-    return replace(parse(text, file=str(path), directory=path.parent), source=path.absolute())
+    parsed = parse(read_text(path), file=str(path), directory=path.parent, engines=engines)
+    return replace(parsed, source=path.absolute())
 
 
-def parse(text: str, *, file: str, directory: Path) -> Topology:
-    """Validate a topology's text."""
+def parse(text: str, *, file: str, directory: Path, engines: Map[str, str]) -> Topology:
+    """Validate a topology's text, with these engines in the place of those that it names."""
     text = text.removeprefix("\ufeff")
     if len(text) > MAX_BYTES:
         raise too_large(file)
@@ -44,7 +45,7 @@ def parse(text: str, *, file: str, directory: Path) -> Topology:
     if tree is None and not faults:
         faults.add(TOP, "the file is empty", "write nodes: and, below it, at least one node, as client:")
     tree = rewrite(tree, file, directory, faults) if tree is not None else None
-    topology = _Loading(faults, file, directory).topology(tree) if tree is not None else None
+    topology = _Loading(faults, file, directory, engines).topology(tree) if tree is not None else None
     faults.check()
     assert topology is not None, "no topology, yet no fault"
     return topology
@@ -73,6 +74,7 @@ class _Loading:
     faults: Faults
     file: str
     directory: Path
+    engines: Map[str, str]
 
     def topology(self, tree: Value) -> Topology | None:
         """Return what the file asks for; None or a stopgap where it has faults."""
@@ -177,7 +179,9 @@ class _Loading:
             for index, one in enumerate(draft.attachments)
             if (one.node, one.network) in given
         )
-        host = Host(draft.name, search, addressing.addresses(interfaces), self.directory, sources)
+        host = Host(
+            draft.name, search, addressing.addresses(interfaces), self.directory, sources, self.engines
+        )
         found = services(draft.services, host, self.faults)
         return Node(draft.name, interfaces, found, image=draft.image)
 

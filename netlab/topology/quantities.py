@@ -59,6 +59,11 @@ def seconds(word: str) -> float | Unfit:
 def bits_a_second(word: str) -> int | Unfit:
     """Return a rate, written with its unit, in bits a second."""
     found = _measured(word, RATE_UNITS, "rate", "1 Mbit/s")
+    if (octets := re.fullmatch(rf"({_NUMBER}) ?([kKMG])B(/s|ps)", word)) is not None:
+        prefix = octets[3].replace("K", "k")
+        return Unfit(
+            f"{shown(word)} counts bytes", f"write bits, 8 to a byte: {float(octets[1]) * 8:g} {prefix}bit/s"
+        )
     if isinstance(found, Unfit):
         return found
     number, unit = found

@@ -5,8 +5,8 @@ Counterpart: `netlab.topology.resolvers`, which reads what names other nodes, on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
@@ -32,13 +32,17 @@ _CONFIG = "the path of a file, relative to this one, as my-server.conf"
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The node whose services are read; `directory` is what its paths are relative to."""
+    """The node whose services are read; `directory` is what its paths are relative to.
+
+    `engines` take the place of those that the file names, by the kind of service.
+    """
 
     name: str
     search: str
     addresses: Sequence[IPv4Address | IPv6Address]
     directory: Path
     sources: Sources
+    engines: Mapping[str, str] = field(default_factory=dict)
 
 
 def services(value: Value | None, host: Host, faults: Faults) -> tuple[Service, ...]:
@@ -94,17 +98,26 @@ def places(value: Value | None, node: str, faults: Faults) -> dict[str, Place]:
     return found
 
 
-def _service(key: Scalar, known: dict[str, Value], host: Host, faults: Faults) -> Service | None:
-    engine = "builtin"
+def _service(
+    key: Scalar, known: dict[str, Value], host: Host, faults: Faults
+) -> DnsService | HttpService | None:
+    engine = written = "builtin"
     if "engine" in known:
-        engine = values.one_of(known["engine"], ENGINES[key.text], "engine", faults) or engine
-    return (_dns if key.text == "dns" else _http)(key, known, engine, host, faults)
+        engine = written = values.one_of(known["engine"], ENGINES[key.text], "engine", faults) or engine
+    if host.engines.get(key.text) in ENGINES[key.text]:
+        engine = host.engines[key.text]
+    service = (_dns if key.text == "dns" else _http)(key, known, engine, host, faults)
+    config = known.get("config")
+    if config and not values.is_false(config) and (found := engines.inability(key.text, written, "config")):
+        faults.add(config.mark, *found)
+    # What is written for one server says nothing to another.
+    return service if service is None or engine == written else replace(service, config=None)
 
 
 def _check_engine(service: Service, key: Scalar, known: dict[str, Value], faults: Faults) -> None:
-    """Note what a service asks for that its engine cannot do."""
+    """Note what a service asks for that its engine cannot do; its `config` is the written engine's."""
     for word, value in known.items():
-        if values.is_false(value):
+        if word == "config" or values.is_false(value):
             continue
         if found := engines.inability(service.kind, service.engine, word):
             faults.add(value.mark, *found)

@@ -17,6 +17,7 @@ from netlab.wire.packet import ETHERNET, Packet, look
 from netlab.wire.script import Script
 
 DROPPED = "dropped by wire"
+HELD = "held "
 # How long a packet waits to be overtaken: longer than a round trip, shorter than the least retransmission
 # timeout (1 s), so that a sender who has nothing more to send need not repeat it.
 LONGEST_NS = 500_000_000
@@ -310,8 +311,8 @@ def _held(time_ns: int) -> str:
     if not time_ns:
         return ""
     if time_ns < 1_000_000:
-        return f"held {round(time_ns / 1e3)} us by wire"
-    return f"held {round(time_ns / 1e6, 1):.10g} ms by wire"
+        return f"{HELD}{round(time_ns / 1e3)} us by wire"
+    return f"{HELD}{round(time_ns / 1e6, 1):.10g} ms by wire"
 
 
 def _corrupted(offset: int) -> str:

@@ -19,7 +19,7 @@ from netlab.plan.model import Port
 from netlab.plan.names import wire_ends
 from netlab.report.fates import Note
 from netlab.topology.wires import Wire
-from netlab.wire.cable import Cable
+from netlab.wire.cable import HELD, Cable
 from netlab.wire.fate import Released
 from netlab.wire.feed import Feed
 
@@ -63,11 +63,19 @@ class Lead:
 
 @dataclass(slots=True)
 class Tally:
-    """What a wire did in one direction: frames that came, were dropped, went on otherwise than they came."""
+    """What a wire did in one direction: frames that came; were dropped, only held, or otherwise changed."""
 
     frames: int = 0
     dropped: int = 0
+    delayed: int = 0
     altered: int = 0
+
+    def count(self, remark: str) -> None:
+        """Count a frame that went on, by what was done to it; what else than a delay stands first in that."""
+        if remark.startswith(HELD):
+            self.delayed += 1
+        else:
+            self.altered += 1
 
 
 @dataclass(slots=True)
@@ -229,13 +237,13 @@ class Relay:
             tally.dropped += 1
             self._tell(cord, Note(cord.lead.near, times[0], sent, frame, fate.remark))
         elif fate.remark:
-            tally.altered += 1
+            tally.count(fate.remark)
             copies = tuple((due + later, copy) for due, copy in fate.own) if sent else ()
             self._tell(cord, Note(cord.lead.near, times[0], sent, frame, fate.remark, copies))
 
     def _tell_released(self, cord: _Cord, one: Released, later: int) -> None:
         """Tell what became of a packet that was held back; `later` is the epoch's clock, less ours."""
-        cord.tallies[one.sent].altered += 1
+        cord.tallies[one.sent].count(one.remark)
         copies = tuple((due + later, copy) for due, copy in one.deliveries) if one.sent else ()
         note = Note(cord.lead.near, cord.came.pop(one.number), one.sent, one.frame, one.remark, copies)
         self._tell(cord, note)
@@ -276,6 +284,11 @@ class Relay:
             + self._lost
             + sum(outlet.lost for cord in self._cords.values() for outlet in cord.outlets)
         )
+
+    @property
+    def under_way(self) -> int:
+        """How many copies of frames are on their way, and cables that hold some back to be overtaken."""
+        return len(self._under_way) + len(self._holding)
 
     def tallies(self) -> dict[str, tuple[Tally, Tally]]:
         """Return what each wire did, by its port: to what comes to the node, then to what it sends."""

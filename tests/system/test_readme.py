@@ -93,12 +93,13 @@ def test_the_commands_of_servers_run(root: Path, scratch: Path) -> None:
 
 
 def test_the_commands_of_a_wire_run(root: Path, scratch: Path) -> None:
-    """The page comes over the wire that misbehaves, and the trace tells what it did."""
+    """The page comes over the wire that misbehaves, and the trace tells what it did, twice the same."""
     (block,) = [one for one in blocks((root / "README.md").read_text(), "sh") if "lossy" in one]
-    page, told = _run_all(block.splitlines(), scratch)
+    page, told, _, compared = _run_all(block.splitlines(), scratch)
     assert page.startswith("Hello")
     assert "dropped by wire" in told
     assert "held 20 ms by wire" in told
+    assert compared.startswith("the same ")
 
 
 def _named(line: str, name: str) -> str:

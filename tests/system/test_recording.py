@@ -391,7 +391,7 @@ def test_a_labs_command_reaches_no_file_of_the_users(desk: Desk, kind: str) -> N
 
 
 def test_out_overwrites_nothing_of_the_users(desk: Desk) -> None:
-    """A directory with logs of its own is refused, whatever the verb; nothing in it is touched."""
+    """A directory with files of its own is refused, whatever the verb; nothing in it is touched."""
     (desk.directory / "logs").mkdir()
     (desk.directory / "logs" / "mine.log").write_text("precious")
     for words in (
@@ -400,7 +400,7 @@ def test_out_overwrites_nothing_of_the_users(desk: Desk) -> None:
     ):
         done = desk.netlab(*words)
         assert done.returncode == 2, done.stderr
-        assert done.stderr.startswith("logs is in the way: ")
+        assert done.stderr.startswith("labs is in the way: ")
     assert desk.netlab("up", TOPOLOGY, "--out", ".").returncode == 2
     assert (desk.directory / "logs" / "mine.log").read_text() == "precious"
     assert sorted(path.name for path in desk.directory.iterdir()) == ["labs", "logs", "topologies"]

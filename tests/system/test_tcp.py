@@ -385,7 +385,9 @@ with listen(8000, timeout=30) as server:
     server.timeout = 0.5
     server.on_send = lambda packet: None       # nobody gets an answer any more
     error = refused(server.accept)
-    assert error == "nobody has opened a connection to port 8000 for 0.5 s", error
+    nobody = "nobody has opened a connection to port 8000 for 0.5 s"
+    assert error == nobody + " (every segment was held back by on_send: does it return them?)", error
+    assert refused(server.accept) == nobody
 course = ["LISTEN", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT"]
 assert states == [course] * 3, states
 assert flags.count("SA") == 4, flags        # one of them for a call that was taken back
@@ -433,6 +435,76 @@ def test_a_kernel_calls_a_crafted_server(running: Lab, place: Path) -> None:
             assert server.wait(30) == 0
         finally:
             server.close()
+
+
+CALLED = """
+from netlab.tcp.listener import listen
+import sys
+with listen(80, timeout=0.3) as server:
+    print("ready", flush=True)
+    sys.stdin.readline()                       # until somebody has called
+    try:
+        server.accept()
+    except TimeoutError as error:
+        print(error.strerror)
+"""
+
+
+@pytest.mark.parametrize(
+    ("node", "why"),
+    [
+        (
+            "bare",
+            ": who called took it back, or did this node's kernel, which lacks `firewall: [hold-back-rst]`?",
+        ),
+        (
+            "web",
+            ", for this node's kernel has a server there, which answers, too: stop it, or take another port",
+        ),
+    ],
+)
+def test_a_kernel_answers_in_a_crafted_servers_place(running: Lab, place: Path, node: str, why: str) -> None:
+    """The time-out says who may have, where somebody has called."""
+    (place / "called.py").write_text(CALLED)
+    (place / "once.py").write_text("import socket, sys\nsocket.socket().connect_ex((sys.argv[1], 80))\n")
+    heard, told = os.pipe()
+    asked, asks = os.pipe()
+    with os.fdopen(heard) as output:
+        server = running.launch(node, [str(place / "called.py")], stdio=(asked, told, 2))
+        os.close(told)
+        os.close(asked)
+        try:
+            assert output.readline() == "ready\n"
+            assert running.output("client", [str(place / "once.py"), node]).returncode == 0
+            os.close(asks)
+            assert output.readline() == f"nobody has opened a connection to port 80 for 0.3 s{why}\n"
+            assert server.wait(30) == 0
+        finally:
+            server.close()
+
+
+def test_a_hook_that_does_not_return_packets(run: Run) -> None:
+    """One that returns something else is told so, once; one that forgets to return, when the time is over."""
+    run(
+        """
+        def fails(call, **hooks):
+            try:
+                with connect("web", 80, timeout=0.5) as web:
+                    vars(web).update(hooks)
+                    call(web)
+            except (TypeError, TimeoutError) as error:
+                assert error.__context__ is None or error.__suppress_context__, repr(error.__context__)
+                return str(error)
+        ask = lambda web: (web.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n"), web.recv())
+        told = fails(ask, on_send=lambda packet: packet.summary())
+        assert told.startswith("on_send returned 'IP") and "is to return the packet" in told, told
+        told = fails(ask, on_send=lambda packet: [7])
+        assert told == "on_send returned 7, and is to return the packet, several, or None", told
+        for name in ("on_send", "on_receive"):
+            told = fails(ask, **{name: lambda packet: None})
+            assert told.endswith(f"(every segment was held back by {name}: does it return them?)"), told
+        """
+    )
 
 
 def test_hooks_see_change_and_hold_back(run: Run) -> None:

@@ -31,6 +31,11 @@ _LAST_SECONDS = 5.0
 # What a relay that was killed has not told of: one packet at least, so that the record is not called whole.
 _NOBODY_KNOWS = 1
 _AT_ONCE = 1000  # ports that one message tells of: 150 bytes each
+# How long a lab's end waits for what is under way, and for how long nothing is to be: kernels answer late,
+# too, after 40 ms at most (a delayed ACK).
+_SETTLED_SECONDS = 1.0
+_QUIET_SECONDS = 0.06
+_ASKED_EVERY_SECONDS = 0.01
 
 
 @dataclass(slots=True)
@@ -103,13 +108,27 @@ class Wires:
     def counts(self) -> dict[str, Any]:
         """Return what each wire did, by port and direction, and how many frames were `lost`."""
         ports: dict[str, Any] = {}
-        answer: channel.Message = {"lost": 0}
+        answer: channel.Message = {"lost": 0, "under_way": 0}
         while self.control is not None:
             answer = self._ask({"do": "count", "first": len(ports)})
             ports |= answer["ports"]
             if not answer["more"]:
                 break
-        return {"ports": ports, "lost": self.lost + answer["lost"]}
+        lost, under_way = self.lost + answer["lost"], answer["under_way"]
+        return {"ports": ports, "lost": lost, "under_way": under_way}
+
+    def come_to_rest(self) -> None:
+        """Wait, but not for long, until nothing is under way: no record is to end within an exchange."""
+        if self.control is None:
+            return
+        now = time.monotonic()
+        limit, quiet_since = now + _SETTLED_SECONDS, now
+        with contextlib.suppress(LabError):  # it has ended, which is told
+            while now < min(limit, quiet_since + _QUIET_SECONDS):
+                under_way = self.counts()["under_way"]
+                time.sleep(_ASKED_EVERY_SECONDS)
+                now = time.monotonic()
+                quiet_since = now if under_way else quiet_since
 
     def complaints(self) -> list[dict[str, Any]]:
         """Return what is to be told at the lab's end, as of daemons that have ended before their time."""
@@ -224,7 +243,7 @@ def _hear(relay: Relay, control: socket.socket) -> None:
         every = list(relay.tallies().items())
         end = message["first"] + _AT_ONCE
         tallies, answer["more"] = every[message["first"] : end], end < len(every)
-        answer["lost"] = relay.lost
+        answer["lost"], answer["under_way"] = relay.lost, relay.under_way
         answer["ports"] = {
             port: {way: _counted(tally) for way, tally in zip(("received", "sent"), both, strict=True)}
             for port, both in tallies
@@ -233,4 +252,5 @@ def _hear(relay: Relay, control: socket.socket) -> None:
 
 
 def _counted(tally: Any) -> dict[str, int]:  # noqa: ANN401 — the relay's
-    return {"packets": tally.frames, "dropped": tally.dropped, "altered": tally.altered}
+    names = ("dropped", "delayed", "altered")
+    return {"packets": tally.frames} | {name: getattr(tally, name) for name in names}

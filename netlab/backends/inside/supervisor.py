@@ -291,6 +291,8 @@ class Supervisor(Standing):
 
     def do_finish(self, conversation: Conversation, _: channel.Message, __: list[int]) -> None:
         """End services and recording, write what kernels counted, tell what had ended before its time."""
+        if self.recorder is not None:
+            self.wires.come_to_rest()
         self._stop_services()
         if self.recorder is not None:
             ending, self.recorder = self.recorder, None

@@ -62,6 +62,7 @@ _ELSEWHERE: Mapping[str, tuple[str, str]] = {
     "delay": ("interfaces", "write it into wire, as {delay: 20 ms}"),
     "latency": ("interfaces", "write it into wire, as {delay: 20 ms}"),
     "bandwidth": ("interfaces", "write it into wire, as {rate: 1 Mbit/s}"),
+    "script": ("jitter", "write it into wire: itself, where a step says its direction, as drop 1st tcp sent"),
 }
 
 

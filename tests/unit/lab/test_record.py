@@ -28,9 +28,9 @@ def capture(directory: Path, *times: int, dropped: int = 0, finished: bool = Tru
 # -- taking a directory ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["capture.pcapng", "trace.txt", "kernel.json", "logs"])
+@pytest.mark.parametrize("name", ["capture.pcapng", "trace.txt", "kernel.json", "logs", "lab.yaml"])
 def test_the_users_own_files_are_not_removed(tmp_path: Path, name: str) -> None:
-    """Where no run was recorded, a file that the record would replace is named, and nothing is touched."""
+    """Where no run was recorded, what is there is named, and nothing is touched or put beside it."""
     if name == "logs":
         (tmp_path / "logs").mkdir()
         (tmp_path / "logs" / "mine.log").write_text("precious")
@@ -52,9 +52,9 @@ def test_a_link_that_leads_nowhere_is_in_the_way_too(tmp_path: Path) -> None:
 
 
 def test_other_files_of_a_directory_stay(tmp_path: Path) -> None:
-    """A directory with none of the names of a record's files takes one, twice; what else is there stays."""
-    (tmp_path / "notes.txt").write_text("mine")
+    """What has been put beside a record stays when another one takes its place."""
     os.close(claim(tmp_path, "web").lock)
+    (tmp_path / "notes.txt").write_text("mine")
     capture(tmp_path, 1)
     (tmp_path / "logs" / "web-http.log").write_text("of the first run")
     (tmp_path / "trace.txt").mkdir()

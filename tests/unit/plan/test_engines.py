@@ -74,6 +74,35 @@ def test_an_engine_that_cannot_do_what_the_file_asks() -> None:
         make_plan(read(TREE), engines={"dns": "dnsmasq"})
 
 
+def test_a_file_that_needs_the_engine_that_was_chosen(tmp_path: Path) -> None:
+    """What its own engine cannot do is no mistake of the file's where another serves, and only there."""
+    asks = {
+        "bind9": "{services: {dns: {recursive: true, root: top, zones: {lab.test: {}}}}}",
+        "dnsmasq": "{services: {dns: {forward: [10.0.0.1]}}}",
+        "nginx": "{services: {http: {engine: caddy, content: .}}}",
+        "caddy": "{services: {http: {engine: nginx, https: true, content: .}}}",
+    }
+    for engine, node in asks.items():
+        kind = "dns" if "dns" in node else "http"
+        zones = '{engine: bind9, zones: {".": {"@": {NS: top.}, top.: 10.0.0.2}}}'
+        lab = tmp_path / "lab.yaml"
+        lab.write_text(
+            f"nodes:\n  a: {node}\n" + f"  top: {{services: {{dns: {zones}}}}}\n" * (engine == "bind9")
+        )
+        plan = make_plan(load(lab, engines={kind: engine}), engines={kind: engine})
+        assert plan.nodes[0].services[0].engine == engine  # type: ignore[union-attr]
+    with pytest.raises(InputError, match="the engine builtin cannot do https"):
+        load(lab, engines={"http": "builtin"})
+
+
+def test_a_configuration_that_is_nobodys(tmp_path: Path) -> None:
+    """Beside no engine it is a mistake, also where one is chosen: whose it would be is not known."""
+    (tmp_path / "my.conf").write_text("events {}\n")
+    (tmp_path / "lab.yaml").write_text("nodes:\n  a: {services: {http: {content: ., config: my.conf}}}\n")
+    with pytest.raises(InputError, match="the engine builtin cannot do config"):
+        load(tmp_path / "lab.yaml", engines={"http": "nginx"})
+
+
 def test_in_containers_an_engine_is_an_images() -> None:
     """The image of netlab has builtin engines alone; a node's own may have any."""
     service = "{dns: {engine: bind9, zones: {lab.test: {www: 10.0.0.1}}}}"

@@ -96,6 +96,13 @@ def test_what_is_said_is_all() -> None:
         (["engine=netm"], "unknown engine 'netm' — did you mean 'netem'?"),
         (["engine=netem", "drop 1st tcp"], "netem knows no script"),
         (["jitter=1ms"], "jitter: jitter without a delay that it could vary — write delay= beside it"),
+        (["loss 5%"], "loss is a setting, and lacks its = — write loss=5%"),
+        (["loss", "5%"], "loss is a setting, and lacks its = — write loss=5%"),
+        (["delay", "20 ms"], "delay is a setting, and lacks its = — write delay=20ms"),
+        (["delay=20", "ms"], "delay: 'ms' stands apart — write delay=20ms"),
+        (["delay=20", "ms", "drop 1st tcp"], "delay: 'ms' stands apart — write delay=20ms"),
+        (["script=x"], "a script is no setting: its steps stand alone — write one so:"),
+        (["drop 1st tcp", "drop", "1st", "tcp"], "drop 1st tcp: this step is there twice"),
         ([""], "nothing is said of the wire — write what it is to do, as loss=5%"),
     ],
 )

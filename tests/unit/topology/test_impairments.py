@@ -146,3 +146,22 @@ def test_settings_that_do_not_go_together() -> None:
         wrong = check(chance, engine)
         assert wrong is not None
         assert wrong[0] == name
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        ("{sent: {script: [drop 1st tcp]}}", "unknown key 'script' — write it into wire: itself"),
+        ("{delay: 50 msec, jitter: 60 ms}", "unknown unit 'msec' — known here: us, ms, s"),
+        (
+            "{script: [drop 1st tcp, drop 1st  tcp]}",
+            "this step is there twice, and both mean the same packet",
+        ),
+    ],
+)
+def test_one_slip_is_one_fault(says: str, told: str) -> None:
+    """What it says is true, also of the setting that varies one which has a fault."""
+    with pytest.raises(InputError) as caught:
+        of(says)
+    (fault,) = caught.value.faults
+    assert told in f"{fault.what} — {fault.hint}"

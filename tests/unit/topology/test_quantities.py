@@ -58,6 +58,8 @@ def test_a_rate(word: str, number: int) -> None:
         ("seconds", "-1 s", "'-1 s' is no time — write a number and its unit, as 200 ms"),
         ("bits_a_second", "1 mbit/s", "unknown unit 'mbit/s' — write 1 Mbit/s"),
         ("bits_a_second", "10", "'10' has no unit — write one behind it: kbit/s, Mbit/s, Gbit/s"),
+        ("bits_a_second", "1 MB/s", "'1 MB/s' counts bytes — write bits, 8 to a byte: 8 Mbit/s"),
+        ("bits_a_second", "1.5KBps", "'1.5KBps' counts bytes — write bits, 8 to a byte: 12 kbit/s"),
         (
             "bits_a_second",
             "0.5 kbit/s",
