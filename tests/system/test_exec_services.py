@@ -67,6 +67,17 @@ def test_the_life_of_exec_services(tmp_path: Path, how: str) -> None:
     assert (logs / "a.polite.log").read_text() == "blue a\nbye\n"
 
 
+def test_a_service_that_fails_soon_is_told_of_at_the_end(tmp_path: Path) -> None:
+    """Also where the lab would have ended before, as nobody waits for it to be ready."""
+    run = "{run: [sh, -c, sleep 0.2; echo the port is taken; exit 1]}"
+    text = f"nodes:\n  a: {{services: {{exec: {{mine: {run}}}}}}}\n  b:\n"
+    plan = make_plan(topology.parse(text, file="lab.yaml", directory=tmp_path))
+    fails = pytest.raises(ServiceError, match="exec mine of node a ended with status 1")
+    with lab.start(plan, record=claim(tmp_path / "out", "lab")) as running, fails as caught:
+        running.finish()
+    assert caught.value.log == ("the port is taken",)
+
+
 # Its container's first program, whose output the engine hands out, hears what it is asked.
 IN_A_CONTAINER = """\
 backend: docker

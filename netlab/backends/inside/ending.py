@@ -22,6 +22,23 @@ _PAUSE_SECONDS = 0.002
 _ENDED = ("Z", "X")
 
 
+def let_begin(daemons: Iterable[Daemon], until: float) -> None:
+    """Wait until that time, of the monotonic clock, or until all of them have ended."""
+    waiting = contextlib.ExitStack()
+    poll = select.poll()
+    with waiting:
+        left = set()
+        for daemon in daemons:
+            with contextlib.suppress(ProcessLookupError):
+                left.add(pidfd := os.pidfd_open(daemon.pid))
+                waiting.callback(os.close, pidfd)
+                poll.register(pidfd, select.POLLIN)
+        while left and (seconds := until - time.monotonic()) > 0:
+            for pidfd, _ in poll.poll(seconds * 1000):
+                poll.unregister(pidfd)
+                left.discard(pidfd)
+
+
 def end_daemons(daemons: Iterable[Daemon]) -> None:
     """End services, with their children: by the signal of each, and SIGKILL for those that do not heed it."""
     asked = list(daemons)

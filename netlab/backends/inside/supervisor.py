@@ -11,6 +11,7 @@ import os
 import selectors
 import signal
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,6 +40,8 @@ from netlab.kernel.netlink import FIRST_INDEX
 from netlab.plan.model import Plan
 from netlab.wiring import fabric_indexes
 
+# An exec service that cannot go on (its port is taken) has ended by then, and the lab may be shorter.
+_BEGUN_SECONDS = 0.5
 _NEW_START = "end it, and start it again: netlab down, netlab up"
 LAST_WORDS_SECONDS = 0.2  # for who follows logs to show their last lines
 
@@ -51,6 +54,7 @@ class Supervisor(Standing):
     make_nodes: Callable[[Plan], dict[str, NodeSpace]] = building.make_nodes
     shown: Path | None = None
     ended: list[dict[str, Any]] = field(default_factory=list)
+    stood: float = 0.0
 
     # -- start ---------------------------------------------------------------------------------
 
@@ -85,6 +89,7 @@ class Supervisor(Standing):
             self.serving.record(request.out, request.plan.nodes)
         started = startup.start(self.nodes.values(), around)
         self.services |= {daemon.pid: daemon for daemon in started}
+        self.stood = time.monotonic()
 
     # -- serve ---------------------------------------------------------------------------------
 
@@ -153,6 +158,10 @@ class Supervisor(Standing):
         with contextlib.suppress(BlockingIOError):
             while woken.recv(4096):
                 pass
+        self._collect()
+
+    def _collect(self) -> None:
+        """Take the status of every child that has ended."""
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 self._ended(ended[0], os.waitstatus_to_exitcode(ended[1]))
@@ -291,12 +300,15 @@ class Supervisor(Standing):
 
     def do_finish(self, conversation: Conversation, _: channel.Message, __: list[int]) -> None:
         """End services and recording, write what kernels counted, tell what had ended before its time."""
+        kept = [daemon for daemon in self.services.values() if daemon.stop]
+        ending.let_begin(kept, self.stood + _BEGUN_SECONDS)
+        self._collect()
         if self.recorder is not None:
             self.wires.come_to_rest()
         self._stop_services()
         if self.recorder is not None:
-            ending, self.recorder = self.recorder, None
-            recorder.finish(ending)
+            last, self.recorder = self.recorder, None
+            recorder.finish(last)
         self.ended += self.wires.complaints()
         if self.request.out is not None:
             recorder.write_counters(self.nodes.values(), self.request.out)
