@@ -145,12 +145,12 @@ def test_udp_shows_what_comes(runs: Runs) -> None:
     scenes = re.split(
         r"^\d\. ", runs["udp"][0].stdout.partition("what the record shows")[0], flags=re.MULTILINE
     )
-    ids = [(re.findall(r"───> id +(\d+)", each), re.findall(r"<─── id +(\d+)", each)) for each in scenes[1:]]
+    ids = [(re.findall(r"───> id +(\w+)", each), re.findall(r"<─── id +(\w+)", each)) for each in scenes[1:]]
     assert [each.count("1 s of silence") for each in scenes[1:]] == [0, 0, 1, 0, 1, 1, 0, 0]
     for sent, heard in (ids[0], ids[1]):
         assert sent == heard
     assert (len(ids[2][0]), ids[2][1]) == (1, [])
-    assert int(ids[3][0][0]) ^ int(ids[3][1][0]) == 0x100
+    assert int(ids[3][0][0], 16) ^ int(ids[3][1][0], 16) == 0x100
     for sent, heard in (ids[4], ids[5]):
         assert sent == heard * 2
     assert ids[6][0] == ids[6][1][::-1]

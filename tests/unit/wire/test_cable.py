@@ -29,9 +29,14 @@ EVERYTHING = Chance(
 
 def scripted(*lines: str, chance: Chance = UNIMPAIRED) -> Cable:
     """Return web's cable with a script."""
-    steps = [parse_step(line, "web") for line in lines]
-    assert all(isinstance(step, Step) for step in steps), steps
-    return Cable(Wire(tuple(step for step in steps if isinstance(step, Step)), chance, chance, seed=7))
+    return Cable(Wire(tuple(map(step, lines)), chance, chance, seed=7))
+
+
+def step(line: str) -> Step:
+    """Return a step of web's."""
+    read = parse_step(line, "web")
+    assert isinstance(read, Step), read
+    return read
 
 
 def fates(cable: Cable, frames: Sequence[bytes], gap_ns: int = MS) -> list[Fate]:
@@ -61,7 +66,7 @@ def test_drop() -> None:
 def test_others_packets_are_not_counted() -> None:
     """What a bridge floods is for another MAC: the script is for what is for the node, or for all."""
     ours, others, all_of_us = b"\2" * 6, b"\4" * 6, b"\xff" * 6
-    cable = Cable(scripted("drop 2nd udp to web").wire, mac=ours)
+    cable = Cable(Wire((step("drop 2nd udp to web"),)), mac=ours)
     came = [whose + udp()[6:] for whose in (others, all_of_us, others, ours, ours)]
     assert [cable.fate(False, frame, 0).is_dropped for frame in came] == [False, False, False, True, False]
 
@@ -166,18 +171,20 @@ def test_what_is_under_way_is_bounded() -> None:
 
 def test_what_stays_goes_on_where_it_was() -> None:
     """A used-up script is not used again when something else changes, nor is the dice thrown anew."""
-    cable = scripted("drop 1st udp")
+    wire = Wire((step("drop 1st udp"),))
+    cable = Cable(wire)
     assert cable.fate(True, udp(), 0).is_dropped
-    wire = cable.wire
-    later = Cable(replace(wire, sent=Chance(delay=0.001)), cable)
+    later = Cable(replace(wire, sent=Chance(delay=0.001)))
+    assert later.go_on(cable) == (True, False)
     assert not later.fate(True, udp(), MS).is_dropped
     chance = Chance(loss=0.5)
     one = Cable(Wire(received=chance, seed=7))
     whole = [one.fate(False, udp(), 0) for _ in range(60)]
     other = Cable(Wire(received=chance, seed=7))
     parts = [other.fate(False, udp(), 0) for _ in range(30)]
-    other = Cable(Wire(received=chance, sent=chance, seed=7), other)
-    assert parts + [other.fate(False, udp(), 0) for _ in range(30)] == whole
+    again = Cable(Wire(received=chance, sent=chance, seed=7))
+    again.go_on(other)
+    assert parts + [again.fate(False, udp(), 0) for _ in range(30)] == whole
 
 
 def test_a_wire_that_is_taken_away_keeps_nothing() -> None:
