@@ -91,7 +91,9 @@ class Session:
 
     def info(self) -> dict[str, Any]:
         """Return what the lab is."""
-        return self._ask("info")
+        conversation, told = self._introduce()
+        conversation.close()
+        return told
 
     def apply(self, plan: Plan, *, dry: bool = False) -> list[Change]:
         """Bring the lab to what a plan says, or tell what that would change."""
@@ -158,9 +160,25 @@ class Session:
 
     def lease(self) -> Conversation:
         """Return a connection that becomes readable when the lab has ended."""
+        return self._introduce()[0]
+
+    def _introduce(self) -> tuple[Conversation, dict[str, Any]]:
+        """Ask what the lab is; what ends without an answer is asked once more.
+
+        A busy Podman may end the program that carries the question without a word, while the lab goes on.
+        """
+        try:
+            return self._introduced()
+        except LabError:
+            return self._introduced()
+
+    def _introduced(self) -> tuple[Conversation, dict[str, Any]]:
         conversation = self._converse({"do": "info"})
-        conversation.ask()
-        return conversation
+        try:
+            return conversation, conversation.ask()
+        except BaseException:
+            conversation.close()
+            raise
 
     def _ask(self, verb: str, **more: int) -> dict[str, Any]:
         with contextlib.closing(self._converse({"do": verb, **more})) as conversation:
