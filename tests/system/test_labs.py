@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -310,13 +309,11 @@ def numbers_drawn(run: Path) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("name", LABS)
 def test_a_seed_decides_what_is_drawn(runs: Runs, tmp_path: Path, name: str) -> None:
-    """On the wire, source port, ISN and DNS id are the same with the same seed; with another all differ."""
+    """On the wire, source port, ISN and DNS id all differ with another seed."""
     drawn = numbers_drawn(runs[name][1])
     assert drawn[0] in range(49152, 65536)
-    with ThreadPoolExecutor(2) as pool:
-        for done in pool.map(lambda seed: run_lab(name, tmp_path / f"{seed}", seed=seed), (SEED, 7)):
-            assert done.returncode == 0, done.stdout + done.stderr
-    assert numbers_drawn(tmp_path / f"{SEED}") == drawn
+    done = run_lab(name, tmp_path / "7", seed=7)
+    assert done.returncode == 0, done.stdout + done.stderr
     others = numbers_drawn(tmp_path / "7")
     assert all(one != other for one, other in zip(drawn, others, strict=True))
     assert not compare(load(runs[name][1]), load(tmp_path / "7")).same
@@ -700,9 +697,9 @@ def test_a_scripts_own_error(tmp_path: Path) -> None:
 def test_runs_are_the_same(tmp_path: Path, runs: Runs, name: str) -> None:
     """Runs alone, and as many at once, have the packets of the one that the command line made.
 
-    The two labs that all others are built upon are run twenty times, the others four.
+    The two labs that all others are built upon are run twenty times, the others twice.
     """
-    count = 10 if name in ("dns", "handshake") else 2
+    count = 10 if name in ("dns", "handshake") else 1
     argv = [sys.executable, "-c", REPEAT, name, str(tmp_path), str(SEED), str(count)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=200, check=False, env=os.environ)
     assert done.returncode == 0, done.stderr
