@@ -102,6 +102,8 @@ def test_a_lab_finds_out_the_same(desk: Desk, runs: Runs, ground: Ground, name: 
     assert all(file.stat().st_size > 0 for file in (*whole, *(out / "logs").glob("*-*.log")))
 
 
+@pytest.mark.parametrize("ground", [Ground("docker")], ids=engines.called, indirect=True)
+@pytest.mark.usefixtures("ground")  # or Podman's may still be the one that is reached
 def test_an_image_of_ones_own(desk: Desk, engine: Engine) -> None:
     """A node's image has no Python: its commands run in it all the same, and scripts beside it."""
     containers.need_image(engine, "netlab-test/tiny")

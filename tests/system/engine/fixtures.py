@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BASE = "NETLAB_TEST_BASE"
 REQUIRED = "NETLAB_REQUIRE_ENGINE"
+HOST = os.environ.get("DOCKER_HOST", "")  # before a test of another engine's says otherwise
 
 
 def lacking(reason: object) -> NoReturn:
@@ -47,8 +48,12 @@ def answering() -> Iterator[Engine]:
 def _connect() -> Engine | str:
     """Return the engine, or why there is none."""
     # The SDK closes no socket that nobody answers at.
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("ignore", ResourceWarning)
+        if HOST:
+            patch.setenv("DOCKER_HOST", HOST)
+        else:
+            patch.delenv("DOCKER_HOST", raising=False)
         try:
             from netlab.backends.docker.engine import connect
 
